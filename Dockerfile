@@ -8,6 +8,7 @@ COPY scripts/setup scripts/setup
 RUN scripts/setup build && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN meson setup /build --prefix=/usr --buildtype=release -Dtests=disabled -Dbench=false \
+		-Dexporter=disabled \
 	&& ninja -C /build \
 	&& DESTDIR=/image meson install -C /build --no-rebuild --tags runtime --strip
 

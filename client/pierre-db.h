@@ -202,8 +202,10 @@ PIERRE_API int pierre_wait(struct pierre *db, int timeout_ms);
  * the caller, as those of other calls do, and outlive the transaction.
  *
  * Arguments are copied when they are added. A transaction belongs to one thread at a time, and to
- * no handle. It may run again after a failure. Like a write, it is never repeated by the library.
- */
+ * no handle. Like other writes it has an idempotency key, and is sent again while its outcome is
+ * unknown. It may run again after a failure with PIERRE_OUTCOME_NONE. After PIERRE_OUTCOME_UNKNOWN
+ * or a cancelled run, a further run may be a second one, unless both have the same key
+ * (pierre_set_key()). */
 
 enum { PIERRE_TRANSACTION_MAX = 100 }; /* max calls */
 

@@ -90,7 +90,8 @@ def config_settings(markdown):
             )
             if flag:  # what has none is a secret, and is no matter of this file
                 text = sentence(doc) + (f" Range: {limits}." if limits else "")
-                lines += ["", *textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="# ")]
+                marks = {"initial_indent": "# ", "subsequent_indent": "# "}
+                lines += ["", *textwrap.wrap(text, 96, break_on_hyphens=False, **marks)]
                 lines.append(f"#{environment.strip('`')}={fallback.strip('`')}")
     return "\n".join(lines).strip("\n")
 

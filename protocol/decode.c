@@ -22,7 +22,6 @@ static const char *const type_names[] = {
 	[TYPE_UUID] = "a UUID",
 	[TYPE_TIMESTAMP] = "an RFC 3339 time with an offset, such as 2025-06-19T15:44:49.123456Z",
 	[TYPE_IP] = "a string of at most 255 bytes",
-	[TYPE_ENUM] = "one of a few names",
 	[TYPE_STRINGS] = "an array of strings",
 	[TYPE_DOCUMENT] = "an object",
 	[TYPE_OBJECT] = "an object",
@@ -35,8 +34,23 @@ static int decode_no_memory(struct decode *d)
 	return err_set(d->err, ERR_INTERNAL, "out of memory");
 }
 
+static int none_of(struct decode *d, const struct field *field)
+{
+	char values[128] = "";
+	size_t length = 0;
+
+	for (const char *const *name = field->enumeration->values;
+		*name != NULL && length < sizeof values; name++)
+		length += (size_t)snprintf(values + length, sizeof values - length, "%s%s",
+			length > 0 ? ", " : "", *name);
+	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be one of %s",
+		field->path, values);
+}
+
 static int decode_ill_typed(struct decode *d, const struct field *field)
 {
+	if (field->type == TYPE_ENUM)
+		return none_of(d, field);
 	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be %s", field->path,
 		type_names[field->type]);
 }
@@ -141,19 +155,6 @@ static int decode_text(
 		return err_set_path(d->err, ERR_INVALID_PARAMS, field->path,
 			"%s must hold one @ with text around it", field->path);
 	return 0;
-}
-
-static int none_of(struct decode *d, const struct field *field)
-{
-	char values[128] = "";
-	size_t length = 0;
-
-	for (const char *const *name = field->enumeration->values;
-		*name != NULL && length < sizeof values; name++)
-		length += (size_t)snprintf(values + length, sizeof values - length, "%s%s",
-			length > 0 ? ", " : "", *name);
-	return err_set_path(d->err, ERR_INVALID_PARAMS, field->path, "%s must be one of %s",
-		field->path, values);
 }
 
 /* The error of a time, as specific as possible. */

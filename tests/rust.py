@@ -5,11 +5,14 @@ Debian's.
 usage: tests/rust.py BUILD [--sanitizer BUILD]
 
 Builds against the library of BUILD, in BUILD/rust, and runs `cargo test`. With the first compiler
-it also runs clippy, rustfmt, the documentation without warnings, Miri where it is installed, a
-program that is linked statically, and a check of what the package contains. --sanitizer: runs the
-tests that were built before with the library of another build, which has a sanitizer. Nothing is
-downloaded. Ends with `N passed, N failed[, N skipped]`; exit code 1 when anything failed.
+it also runs clippy, rustfmt, the documentation without warnings, Miri where it is installed, an
+example of the package's files alone with each way to find the library, also linked statically, and
+the tests of tests/rust_runtimes where Debian's sources of its dependencies are installed.
+--sanitizer: runs the tests that were built before with the library of another build, which has a
+sanitizer. Nothing is downloaded. Ends with `N passed, N failed[, N skipped]`; exit code 1 when
+anything failed.
 """
+import glob
 import os
 import re
 import shutil
@@ -20,6 +23,16 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CRATE = os.path.join(ROOT, "client", "rust")
 PACKAGED = ("LICENSE-APACHE", "LICENSE-MIT", "README.md", "build.rs", "src/generated/calls.rs")
 TIME_LIMIT = 900
+# The crate itself has no dependencies, so what needs some is a package of its own.
+RUNTIMES = os.path.join(ROOT, "tests", "rust_runtimes")
+SOURCES = "/usr/share/cargo/registry"
+NEEDED = {
+    "tokio": "librust-tokio-dev",
+    "async-std": "librust-async-std-dev",
+    "futures-lite": "librust-futures-lite-dev",
+    "serde_derive": "librust-serde-derive-dev",
+    "serde_json": "librust-serde-json-dev",
+}
 # Miri runs no C: it checks what turns values into C and back.
 MIRI = ("args::", "read::", "secret::", "values::", "error::", "sys::", "wake::")
 
@@ -29,11 +42,12 @@ class Run:
         self.passed = self.failed = self.skipped = 0
 
     def command(self, *command, **variables):
-        """Returns success and output."""
+        """Returns success and output. A variable that is None is not set."""
+        variables = {**os.environ, **variables}
         done = subprocess.run(
             command,
             cwd=CRATE,
-            env={**os.environ, **variables},
+            env={name: value for name, value in variables.items() if value is not None},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -114,6 +128,10 @@ def without_warnings(run, compiler):
         run.skip("clippy", "cargo clippy is missing")
     if compiler.has(run, "fmt"):
         run.count("rustfmt", *compiler.run(run, "fmt", "--check"))
+        sources = sorted(glob.glob(os.path.join(RUNTIMES, "*.rs")))
+        arguments = ("--check", "--edition", "2021", "--config-path", CRATE)
+        rustfmt = run.command("rustfmt", *arguments, *sources, **compiler.variables)
+        run.count("rustfmt of tests/rust_runtimes", *rustfmt)
     else:
         run.skip("rustfmt", "cargo fmt is missing")
     documented = compiler.run(run, "doc", "--quiet", "--no-deps", RUSTDOCFLAGS="-D warnings")
@@ -125,25 +143,99 @@ def without_warnings(run, compiler):
         run.skip("Miri", "cargo miri is missing")
 
 
-def package(run, compiler):
+def package(run, compiler, build):
+    """The files of the package alone: they find the library in each place, and need no other."""
     good, output = compiler.run(run, "package", "--list", "--allow-dirty")
-    missing = [name for name in PACKAGED if name not in output.splitlines()]
+    files = output.splitlines()
+    missing = [name for name in PACKAGED if name not in files]
     run.count("package", good and not missing, f"{output}missing: {missing}")
-
-
-def static(run, compiler, build):
-    if not os.path.exists(os.path.join(build, "client", "libpierre-db.a")):
-        run.skip("static linking", "the build has no static library")
+    if not good:
         return
-    target = os.path.join(compiler.variables["CARGO_TARGET_DIR"], "static")
+    tree = os.path.join(compiler.variables["CARGO_TARGET_DIR"], "package-tree")
+    shutil.rmtree(tree, ignore_errors=True)
+    for name in files:
+        source, copy = os.path.join(CRATE, name), os.path.join(tree, "client", "rust", name)
+        if os.path.exists(source):  # cargo makes some of them
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(source, copy)
+    places(run, compiler, build, tree)
+
+
+def places(run, compiler, build, tree):
+    """A tree without a build, one beside an uninstalled build, and what pkg-config names."""
+    target = os.path.join(compiler.variables["CARGO_TARGET_DIR"], "packaged")
+    example = [
+        "run",
+        "--quiet",
+        *("--manifest-path", os.path.join(tree, "client", "rust", "Cargo.toml")),
+        *("--example", "token_refresh"),
+    ]
+    unset = {"CARGO_TARGET_DIR": target, "PIERRE_DB_LIB_DIR": None, "PKG_CONFIG": "false"}
+    good, output = compiler.run(run, *example, **unset)
+    run.count("no library", not good and "libpierre-db is missing: build it" in output, output)
+    wrong = {**unset, "PIERRE_DB_LIB_DIR": "/nonexistent"}
+    good, output = compiler.run(run, *example, **wrong)
+    run.count("no folder", not good and "/nonexistent, which is not a folder" in output, output)
+    named = {
+        **unset,
+        "PKG_CONFIG": "pkg-config",
+        "PKG_CONFIG_PATH": os.path.join(build, "meson-uninstalled"),
+        "LD_LIBRARY_PATH": os.path.join(build, "client"),
+    }
+    run.count("pkg-config", *compiler.run(run, *example, **named))
+    if os.path.exists(os.path.join(build, "client", "libpierre-db.a")):
+        named["PKG_CONFIG_PATH"] = installed(build, tree)
+        good, output = compiler.run(run, *example, "--features", "static", **named)
+        program = os.path.join(target, "debug", "examples", "token_refresh")
+        linked = run.command("ldd", program)[1] if good else ""
+        run.count("static linking", good and "libpierre-db" not in linked, output + linked)
+    else:
+        run.skip("static linking", "the build has no static library")
+    os.symlink(build, os.path.join(tree, "build"))
+    run.count("../../build", *compiler.run(run, *example, **unset))
+
+
+def installed(build, tree):
+    """A folder with the pkg-config file of a library whose folder every linker searches: pkg-config
+    prints no -L for it."""
+    folder = os.path.join(tree, "pkgconfig")
+    os.mkdir(folder)
+    with open(os.path.join(build, "meson-private", "pierre-db.pc"), encoding="utf-8") as file:
+        text = file.read()
+    text = re.sub(r"^libdir=.*", f"libdir={build}/client", text, flags=re.M)
+    text = re.sub(r"^Libs:.*", "Libs: -lpierre-db", text, flags=re.M)
+    with open(os.path.join(folder, "pierre-db.pc"), "w", encoding="utf-8") as file:
+        file.write(text)
+    return folder
+
+
+def runtimes(run, compiler, name, *tests, **variables):
+    """The crate as a dependency, with the runtimes and the JSON library that its users have.
+    Returns whether they are there."""
+    missing = [
+        package
+        for crate, package in NEEDED.items()
+        if not glob.glob(os.path.join(SOURCES, f"{crate}-[0-9]*"))
+    ]
+    if missing:
+        run.skip("TOKIO, ASYNC-STD AND SERDE_JSON ARE NOT TESTED", f"install {' '.join(missing)}")
+        return False
+    lock = os.path.join(RUNTIMES, "Cargo.lock")
     good, output = compiler.run(
         run,
-        *("run", "--quiet", "--features", "static", "--example", "token_refresh"),
-        CARGO_TARGET_DIR=target,
+        "test",
+        *("--manifest-path", os.path.join(RUNTIMES, "Cargo.toml")),
+        *("--config", "source.crates-io.replace-with='debian'"),
+        *("--config", f"source.debian.directory='{SOURCES}'"),
+        *tests,
+        CARGO_TARGET_DIR=os.path.join(compiler.variables["CARGO_TARGET_DIR"], "runtimes"),
+        **variables,
     )
-    program = os.path.join(target, "debug", "examples", "token_refresh")
-    linked = run.command("ldd", program)[1] if good else ""
-    run.count("static linking", good and "libpierre-db" not in linked, output + linked)
+    # It names the versions that are installed now.
+    if os.path.exists(lock):
+        os.remove(lock)
+    run.tests(name, good, output)
+    return True
 
 
 def sanitized(run, compiler, other):
@@ -158,12 +250,16 @@ def sanitized(run, compiler, other):
         "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1",
         "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1",
     ]
+    runner = {"CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER": " ".join(runner)}
+    name = os.path.basename(other)
     good, output = compiler.run(
         run,
         *("test", "--lib", "--test", "client", "--", "--skip", "forgotten_futures"),  # these leak
-        CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=" ".join(runner),
+        **runner,
     )
-    run.tests(f"{compiler.version} with {os.path.basename(other)}", good, output)
+    run.tests(f"{compiler.version} with {name}", good, output)
+    named = f"tokio, async-std and serde_json with {name}"
+    runtimes(run, compiler, named, "--test", "runtimes", **runner)
 
 
 def main():
@@ -180,8 +276,14 @@ def main():
         for compiler in found:
             run.tests(compiler.version, *compiler.run(run, "test"))
         without_warnings(run, found[0])
-        package(run, found[0])
-        static(run, found[0], build)
+        package(run, found[0], build)
+        name = "tokio, async-std and serde_json"
+        if runtimes(run, found[0], name, "--test", "runtimes"):
+            # Ignored elsewhere: examples of the README that need these crates. An older cargo gives
+            # the programs of documentation no folder of libraries.
+            examples = ("--doc", "--", "--include-ignored")
+            library = {"LD_LIBRARY_PATH": os.path.join(build, "client")}
+            runtimes(run, found[0], f"the README with {name}", *examples, **library)
     skipped = f", {run.skipped} skipped" if run.skipped else ""
     print(f"{run.passed} passed, {run.failed} failed{skipped}")
     return 1 if run.failed else 0

@@ -119,7 +119,11 @@ static uint64_t kept_usage(uint64_t retention)
 {
 	const uint64_t least = UINT64_C(32) * 24 * HOUR;
 
-	return retention == 0 || retention > least ? retention : least;
+	if (retention == 0 || retention >= least)
+		return retention;
+	log_event(LOG_WARNING,
+		"usage-retention is shorter than 32 days: usage rows of the last 32 days are kept");
+	return least;
 }
 
 static int open_store(struct err *err)

@@ -20,11 +20,13 @@ def output(*command, code=0, **variables):
     return done.stdout + done.stderr
 
 
-class Width(Case):
+class Fitting(Case):
     def fits(self, text, width, what):
         for line in without_colours(text).splitlines():
             self.assertLessEqual(len(line), width, f"{what}: {line}")
 
+
+class Width(Fitting):
     def test_help(self):
         text = output(CTL, "--help")
         commands = re.findall(
@@ -76,6 +78,76 @@ class Width(Case):
             text,
         )
         self.assertRegex(output(CTL, "methods"), r"\n  get_user_count                   \S")
+
+
+class Lists(Fitting):
+    """What a daemon lists, with values that no terminal's line holds."""
+
+    ACCESS = ",".join(["user:nobody=read,group:daemon=write"] * 6)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = Daemon("sqlite", options=("--access", cls.ACCESS)).start()
+        cls.addClassCleanup(cls.daemon.stop)
+        cls.others = [cls.daemon.connect() for _ in range(2)]
+        for one in cls.others:
+            cls.addClassCleanup(one.close)
+            one.call("get_user_count")
+
+    def list(self, what, width, code=0):
+        text = shown([CTL, "--socket", self.daemon.socket_path, what], width, code=code)
+        self.fits(text, width, what)
+        return without_colours(text).splitlines()
+
+    def test_clients(self):
+        """The more important a column is, the narrower the terminal that shows it."""
+        found = {width: self.list("clients", width) for width in (60, 80, 160)}
+        titles = {width: lines[0].split() for width, lines in found.items()}
+        needed = ["id", "user", "program", "role", "idle", "in", "flight", "unsent"]
+        for width, lines in found.items():
+            self.assertEqual(len(lines), 4)
+            self.assertLessEqual(set(needed), set(titles[width]))
+            self.assertRegex(lines[-1], r"^\* *\d+ +\S+.* pierre-dbctl +admin .* 0$")
+        self.assertLess(len(titles[60]), len(titles[80]))
+        self.assertLess(len(titles[80]), len(titles[160]))
+        piped = output(CTL, "--socket", self.daemon.socket_path, "clients").splitlines()
+        self.assertEqual(piped[0].split(), titles[160])
+        self.assertEqual(piped[0].index("program"), 32)
+
+    def test_config(self):
+        """Each value can be read in full."""
+        settings = self.daemon.call("daemon.config")["settings"]
+        for width in (80, 160):
+            lines = self.list("config", width)
+            begin = lines[0].index("value")
+            end = lines[0].index("default" if width == 160 else "source")
+            values = {}
+            for line in lines[1 : lines.index("")]:
+                name = line[1:begin].strip() or name  # pylint: disable=used-before-assignment
+                values[name] = values.get(name, "") + line[begin:end].strip()
+            self.assertEqual(
+                values, {one["name"]: (one["value"] or "").strip() for one in settings}
+            )
+        piped = output(CTL, "--socket", self.daemon.socket_path, "config").splitlines()
+        self.assertRegex(piped[0], r"^setting {23}value {30}default {16}source$")
+        self.assertEqual(sum(line.startswith("*access ") for line in piped), 1)
+        self.assertIn(f" {self.ACCESS} ", "\n".join(piped))
+
+    def test_stats_and_health(self):
+        for width in (80, 160):
+            lines = self.list("stats", width)
+            titles = next(line.split() for line in lines if line.startswith("method "))
+            self.assertLessEqual({"calls", "errors", "p50", "p99"}, set(titles))
+            if width == 160:
+                self.assertEqual(titles[-4:], ["p50", "p90", "p99", "max"])
+            self.list("health", width)
+
+    def test_doctor(self):
+        """Details and advice continue below their beginning."""
+        for width in (60, 80, 160):
+            lines = self.list("doctor", width)
+            self.assertTrue(any(line.startswith("ok    socket path ") for line in lines))
+            self.assertTrue(all(re.match(r"(ok|warn|fail) +\S| {24}", line) for line in lines))
 
 
 class Colours(Case):

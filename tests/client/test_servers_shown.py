@@ -7,54 +7,12 @@ import shutil
 import subprocess
 
 from lib import openmetrics
-from lib.altered import Altered
+from lib.altered import SERVERS, Altered, with_servers
 from lib.case import Case
 from lib.daemon import CTL, SLOW, Daemon
-from lib.terminal import Terminal, environment
+from lib.terminal import Terminal, environment, shown, without_colours
 
 BACKENDS = ("sqlite",)
-SERVERS = [
-    {
-        "host": "db1:5432",
-        "role": "primary",
-        "usable": False,
-        "connections": 4,
-        "reads": 0,
-        "age_ms": None,
-        "lag_bytes": None,
-        "error": None,
-    },
-    {
-        "host": "db2:5432",
-        "role": "standby",
-        "usable": True,
-        "connections": 8,
-        "reads": 1000,
-        "age_ms": 250,
-        "lag_bytes": 16384,
-        "error": None,
-    },
-    {
-        "host": "db3:5432",
-        "role": "standby",
-        "usable": False,
-        "connections": 1,
-        "reads": 70,
-        "age_ms": 9000,
-        "lag_bytes": 1 << 30,
-        "error": None,
-    },
-    {
-        "host": "db4:5432",
-        "role": "unreachable",
-        "usable": False,
-        "connections": 0,
-        "reads": 0,
-        "age_ms": None,
-        "lag_bytes": None,
-        "error": "connection refused",
-    },
-]
 
 
 class ServersShown(Case):
@@ -69,12 +27,7 @@ class ServersShown(Case):
     def change(cls, stats):
         """A thousand reads more each time."""
         cls.polls += 1
-        servers = [dict(server) for server in SERVERS]
-        servers[1]["reads"] *= cls.polls
-        stats["servers"] = servers
-        stats["counters"].update(standby_reads=1000 * cls.polls, primary_reads_behind=10)
-        stats["counters"].update(primary_reads_old=100 * cls.polls)
-        stats["gauges"]["db_outage_ns"] = 12 * 10**9
+        with_servers(stats, cls.polls)
 
     def test_sqlite_has_none(self):
         with Daemon(options=("--read-from", "standby")) as daemon:
@@ -148,6 +101,16 @@ class ServersShown(Case):
         self.assertRegex(text, r"\ndb2:5432 +standby +8 +\d+000 +250 +16384\n")
         self.assertRegex(text, r"\ndb4:5432 +unreachable +0 +0 +- +-  connection refused\n")
 
+    def test_stats_fit_the_terminal(self):
+        """Where lines are short, a column is left out and errors continue below each other."""
+        for width in (80, 160):
+            text = without_colours(shown([CTL, "--socket", self.socket.path, "stats"], width))
+            for line in text.splitlines():
+                self.assertLessEqual(len(line), width, line)
+            self.assertRegex(text, r"\nserver +role.* reads +age in ms +lag in bytes\n")
+            self.assertRegex(text, r"\ndb2:5432 +standby.* 250 +16384\n")
+            self.assertRegex(text, r"\ndb4:5432 +unreachable.* - +-  connection")
+
     def test_top(self):
         line = json.loads(self.ctl("top", "--json", "--interval", "0.1", "--count", "1"))
         self.assertEqual([one["host"] for one in line["servers"]], [s["host"] for s in SERVERS])
@@ -186,6 +149,46 @@ class ServersShown(Case):
         ):
             self.assertRegex(line.strip(), f"^{pattern}$")
         self.assertLessEqual(len(lines), 24)
+
+    def test_top_in_a_narrow_terminal(self):
+        """Age and lag are never cut off."""
+        if shutil.which("tmux") is None:
+            self.skipTest("tmux is not installed: the live view is NOT tested in a terminal")
+        self.addCleanup(setattr, self.socket, "change", self.socket.change)
+        self.socket.change = self.with_long_names
+        terminal = Terminal(80, 24, environment(TERM="tmux-256color"))
+        self.addCleanup(terminal.close)
+        self.within(20, lambda: "ready>" in terminal.text())
+        terminal.type(shlex.join([CTL, "--socket", self.socket.path, "top", "--interval", "0.2"]))
+        self.within(20, lambda: "   old " in terminal.text())
+        text = terminal.text()
+        for pattern in (
+            r"db2\.of-a-long-cloud\.re +standby +[\d.k]+/s  age 250 ms  lag 16.0 KiB\n",
+            r"db3\.of-a-long-cloud\.re +standby +0.0/s  age 9.00 s  lag 1.00 GiB\n",
+            r"db4\.of-a-long-cloud\.re +unreachable +0.0/s  connection refused\n",
+        ):
+            self.assertRegex(text, pattern)
+
+    def with_long_names(self, stats):
+        self.change(stats)
+        for server in stats["servers"]:
+            server["host"] = server["host"].replace(":", ".of-a-long-cloud.region.example.com:")
+
+    def test_stats_with_long_names(self):
+        """Names and errors wrap within their columns, and can be read in full."""
+        self.addCleanup(setattr, self.socket, "change", self.socket.change)
+        self.socket.change = self.with_long_names
+        text = without_colours(shown([CTL, "--socket", self.socket.path, "stats"], 80))
+        lines = text[text.index("\nserver ") + 1 :].split("\n\n")[0].splitlines()
+        begin = lines[0].index("role")
+        for line in lines:
+            self.assertLessEqual(len(line), 80, line)
+        names = "".join(line[:begin].strip() for line in lines[1:])
+        hosts = (f"db{i}.of-a-long-cloud.region.example.com:5432" for i in (1, 2, 3, 4))
+        self.assertEqual(names, "".join(hosts))
+        at = next(line.index("connection") for line in lines if "connection" in line)
+        errors = " ".join(line[at:] for line in lines[1:]).split()
+        self.assertEqual(errors, ["connection", "refused"])
 
     def test_without_standbys(self):
         self.addCleanup(setattr, self.socket, "change", self.socket.change)

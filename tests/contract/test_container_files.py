@@ -50,6 +50,8 @@ class Dockerfile(Case):
             self.skipTest("no Debian: the packages of the image are NOT checked")
         programs = [BINARY, CTL, *glob.glob(f"{BUILD}/client/libpierre-db.so.?.*[0-9]"),
                     f"{BUILD}/tools/transfer/pierre-transfer"]  # fmt: skip
+        if not any("-Dexporter=disabled" in rest for one, rest in self.steps if one == "RUN"):
+            programs.append(f"{BUILD}/tools/exporter/pierre-dbd-exporter")
         paths = set()
         for program in programs:
             shown = subprocess.run(

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Draws the dashboard from a real run: two daemons, one on each database, under a load that comes
-and goes, their exporters, and a Prometheus, which answers the dashboard's own queries. Matplotlib
-draws it (python3-matplotlib), not Grafana.
+"""Draws the dashboard from a real run: two daemons under a load that comes and goes, one on SQLite
+and one that reads from two standbys of PostgreSQL, which fail in turn; their exporters, and a
+Prometheus, which answers the dashboard's own queries. Matplotlib draws it (python3-matplotlib), not
+Grafana.
 
 usage: tests/exporter/picture.py BUILD FILE.png [SECONDS]     (240)"""
 import contextlib
@@ -90,14 +91,27 @@ def draw(server, names, begin, end, path):
         whole.convert("RGB").quantize(48).save(path, optimize=True)
 
 
-def load(daemons, seconds):
-    """Waves of clients, with a quiet time between them."""
+@contextlib.contextmanager
+def dead(server):
+    server.kill()
+    try:
+        yield
+    finally:
+        server.launch()
+
+
+def load(daemons, standbys, seconds):
+    """Waves of clients, with a quiet time between them. In some a standby does not replay, or is
+    dead."""
     from lib.busy import Busy
 
+    first, second = standbys
+    faults = (contextlib.nullcontext, first.paused, contextlib.nullcontext, lambda: dead(second))
     until, wave = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         wave += 1
         with contextlib.ExitStack() as stack:
+            stack.enter_context(faults[wave % len(faults)]())
             for daemon in daemons:
                 for i in range(1 + wave % 3 * 2):
                     stack.enter_context(Busy(daemon, 0.002, f"busy-{wave}-{i}@example.com"))
@@ -109,26 +123,27 @@ def main():
     if len(sys.argv) not in (3, 4):
         raise SystemExit(__doc__)
     os.environ["PIERRE_TEST_BUILD"] = os.path.abspath(sys.argv[1])
-    from lib import databases
     from lib.daemon import Daemon
     from lib.exporter import Exporter
     from lib.prometheus import Prometheus
+    from lib.standbys import Standbys
 
     seconds = float(sys.argv[3]) if len(sys.argv) == 4 else 240
-    try:
-        with (
-            Daemon("sqlite", options=CHEAP) as one,
-            Daemon("postgres", options=CHEAP) as two,
-            Exporter(one.socket_path) as first,
-            Exporter(two.socket_path) as second,
-            Prometheus([first.target, second.target]) as server,
-        ):
-            names = {first.target: "sqlite", second.target: "postgresql"}
-            begin = time.time() + 12
-            load((one, two), seconds + 12)
-            draw(server, names, begin, begin + seconds, sys.argv[2])
-    finally:
-        databases.end_session()
+    with (
+        Standbys(2) as group,
+        Daemon("sqlite", options=CHEAP) as one,
+        group.daemon(*CHEAP) as two,
+        Exporter(one.socket_path) as first,
+        Exporter(two.socket_path) as second,
+        Prometheus([first.target, second.target]) as server,
+    ):
+        names = {first.target: "sqlite", second.target: "postgresql"}
+        for number, standby in enumerate(group.standbys, 1):
+            names[f"127.0.0.1:{standby.port}"] = f"standby{number}"
+        names[f"127.0.0.1:{group.primary.port}"] = "primary"
+        begin = time.time() + 12
+        load((one, two), group.standbys, seconds + 12)
+        draw(server, names, begin, begin + seconds, sys.argv[2])
 
 
 if __name__ == "__main__":

@@ -427,6 +427,9 @@ class Options(Case):
         self.assertEqual(code, 0)
         for name in ("PIERRE_DBD_EXPORTER_LISTEN", "PIERRE_DBD_SOCKET", "--timeout SECONDS"):
             self.assertIn(name, text)
+        for line in text.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        self.assertIn("socket activation systemd's socket is used", " ".join(text.split()))
         code, text, _ = exporter.run("--version")
         self.assertEqual(code, 0)
         self.assertRegex(text, r"^pierre-dbd-exporter \d+\.\d+\.\d+\n$")

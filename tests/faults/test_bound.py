@@ -161,7 +161,12 @@ class Binding(BoundCase):
         findings = self.daemon.call("daemon.diagnose")["findings"]
         (finding,) = [one for one in findings if one["name"] == "token_format"]
         self.assertIn("rotate-key --bind", finding["detail"])
+        # It says what ends, and changes nothing without consent.
         code, out, err = self.ctl("rotate-key", "--bind")
+        self.assertEqual((code, out), (64, ""), err)
+        self.assertRegex(err, "cannot be undone.*\n(.*\n)*.*nothing was changed.* --yes ")
+        self.assertEqual(self.formats(), ({False}, {False}))
+        code, out, err = self.ctl("rotate-key", "--bind", "--yes")
         self.assertEqual(code, 0, err)
         self.assertIn("cannot be undone", err)
         self.assertRegex(out, "; 300 were re-encrypted\nthey are bound .* 230 of them")

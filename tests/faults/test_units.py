@@ -79,13 +79,13 @@ class Judged(Units):
 
     def test_security(self):
         for words, unit, limit in (
-            ("as shipped", self.unit, 1.5),
+            ("as shipped", self.unit, 1.2),
             ("with sqlite-only.conf", self.unit, 0.6),
             ("the exporter", self.exporter_unit, 0.4),
         ):
             if "sqlite-only" in words:
                 self.drop_in()
-            code, output = analyze("security", "--offline=true", "--threshold=15", unit)
+            code, output = analyze("security", "--offline=true", "--threshold=12", unit)
             score = exposure(output)
             print(f"  systemd-analyze security, {words}: {score}", flush=True)
             self.assertEqual(code, 0, output)
@@ -101,7 +101,7 @@ class Judged(Units):
             if not line.startswith(("Protect", "Private", "SystemCall", "Restrict", "Capab"))
         )
         code, output = analyze(
-            "security", "--offline=true", "--threshold=15", self.write("pierre-dbd.service", weak)
+            "security", "--offline=true", "--threshold=12", self.write("pierre-dbd.service", weak)
         )
         self.assertNotEqual(code, 0, output)
         code, output = analyze(

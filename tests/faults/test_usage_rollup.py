@@ -51,6 +51,12 @@ class Rollup(RollupCase):
             self.assertEqual(self.in_rollups(daemon), ROWS + recorded)
             connection.close()
 
+    def test_a_short_retention(self):
+        for given, warned in (("31d", True), ("32d", False), ("0", False)):
+            daemon = self.daemon("--usage-retention", given)
+            self.assertEqual("rows of the last 32 days are kept" in daemon.log(), warned, given)
+            daemon.terminate()
+
     def test_dropped_rows_stay_counted(self):
         daemon = self.daemon("--usage-retention", "40d")
         today = datetime.datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -3,6 +3,8 @@
     with Altered(daemon.socket_path, change) as socket:
         socket.path            # for pierre-dbctl
         change(stats)          # is called with each result of daemon.stats, and alters it
+
+SERVERS are PostgreSQL's servers in every state, which with_servers() puts into the statistics.
 """
 import os
 import socket
@@ -10,6 +12,60 @@ import tempfile
 import threading
 
 from . import strict
+
+SERVERS = [
+    {
+        "host": "db1:5432",
+        "role": "primary",
+        "usable": False,
+        "connections": 4,
+        "reads": 0,
+        "age_ms": None,
+        "lag_bytes": None,
+        "error": None,
+    },
+    {
+        "host": "db2:5432",
+        "role": "standby",
+        "usable": True,
+        "connections": 8,
+        "reads": 1000,
+        "age_ms": 250,
+        "lag_bytes": 16384,
+        "error": None,
+    },
+    {
+        "host": "db3:5432",
+        "role": "standby",
+        "usable": False,
+        "connections": 1,
+        "reads": 70,
+        "age_ms": 9000,
+        "lag_bytes": 1 << 30,
+        "error": None,
+    },
+    {
+        "host": "db4:5432",
+        "role": "unreachable",
+        "usable": False,
+        "connections": 0,
+        "reads": 0,
+        "age_ms": None,
+        "lag_bytes": None,
+        "error": "connection refused",
+    },
+]
+
+
+def with_servers(stats, polls):
+    """Makes them those of a daemon that reads from standbys, with a thousand reads more each time
+    that it is asked."""
+    servers = [dict(server) for server in SERVERS]
+    servers[1]["reads"] *= polls
+    stats["servers"] = servers
+    stats["counters"].update(standby_reads=1000 * polls, primary_reads_behind=10)
+    stats["counters"].update(primary_reads_old=100 * polls)
+    stats["gauges"]["db_outage_ns"] = 12 * 10**9
 
 
 class Altered:

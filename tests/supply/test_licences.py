@@ -16,7 +16,7 @@ import tempfile
 
 from lib import spdx
 from lib.case import Case
-from lib.daemon import BUILD
+from lib.daemon import BUILD, CTL
 from lib.hardening import elf_files
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -170,6 +170,19 @@ class Licences(Built):
         given = {word.split("@")[0] for word in libc.split()}
         self.assertGreater(len(wanted), 20)
         self.assertEqual(sorted(wanted - given), [])
+
+    def test_what_the_client_loads(self):
+        """docs/supply-chain.md names the libraries that pierre-dbctl itself loads."""
+        with open(os.path.join(ROOT, "docs", "supply-chain.md"), encoding="utf-8") as file:
+            sentence = re.search(r"`pierre-dbctl` loads (.*?) alone\.", file.read(), re.S)[1]
+        shown = subprocess.run(
+            ["objdump", "-p", CTL], check=True, capture_output=True, text=True
+        ).stdout
+        needed = {name.split(".")[0] for name in re.findall(r"NEEDED +(\S+)", shown)}
+        named = set(re.findall(r"`(\S+)`", sentence))
+        self.assertIn("and the C library", sentence)
+        needed -= {"libc", "libm", "ld-linux-x86-64"}
+        self.assertEqual(needed | {"libedit"}, named)  # which is optional
 
     def test_the_rust_crate_has_no_dependency(self):
         with open(os.path.join(ROOT, "client/rust/Cargo.lock"), encoding="utf-8") as file:

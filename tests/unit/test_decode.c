@@ -264,6 +264,21 @@ START_TEST(every_method)
 }
 END_TEST
 
+/* A value of another type is answered with the names, too. */
+START_TEST(names_of_an_enumeration)
+{
+	static const char *const wrong[] = {"null", "5", "\"Strava\"", "[]"};
+	char params[128];
+
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		(void)snprintf(params, sizeof params, "[\"" USER "\",%s]", wrong[i]);
+		ck_assert_int_lt(decode("lease_token_refresh", params), 0);
+		ck_assert_str_eq(err.message, "provider must be one of strava, fitbit");
+		ck_assert_str_eq(err.path, "provider");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tests = tcase_create("all");
@@ -271,6 +286,7 @@ int main(void)
 
 	arena_init(&arena);
 	tcase_add_test(tests, refusals);
+	tcase_add_test(tests, names_of_an_enumeration);
 	tcase_add_test(tests, user_with_defaults);
 	tcase_add_test(tests, longest_text);
 	tcase_add_test(tests, extracts);

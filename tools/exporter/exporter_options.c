@@ -31,6 +31,7 @@ static const struct exporter_option {
 		4, MAX_CONNECTIONS},
 };
 
+enum { HELP_WIDTH = 80, HELP_INDENT = 8 };
 enum { ROW_LISTEN, ROW_SOCKET, ROW_TIMEOUT, ROW_CONNECTIONS, ROW_COUNT };
 _Static_assert(sizeof rows / sizeof *rows == ROW_COUNT, "a row without a name");
 
@@ -46,13 +47,38 @@ int exporter_options_fail(int code, const char *format, ...)
 	return code;
 }
 
+/* Wraps at HELP_WIDTH; each line begins at HELP_INDENT. */
+static void print_exporter_words(const char *text)
+{
+	size_t column = HELP_INDENT;
+
+	(void)printf("%*s", HELP_INDENT, "");
+	while (*text != '\0') {
+		size_t word = strcspn(text, " ");
+
+		if (column > HELP_INDENT && column + 1 + word > HELP_WIDTH) {
+			(void)printf("\n%*s", HELP_INDENT, "");
+			column = HELP_INDENT;
+		}
+		if (column > HELP_INDENT) {
+			(void)putchar(' ');
+			column++;
+		}
+		(void)fwrite(text, 1, word, stdout);
+		column += word;
+		text += word + strspn(text + word, " ");
+	}
+	(void)putchar('\n');
+}
+
 static void print_exporter_help(void)
 {
 	(void)puts("Serves /metrics, /healthy and /ready of pierre-dbd to Prometheus.\n\n"
 		   "usage: pierre-dbd-exporter [options]\n\nOptions:");
 	for (const struct exporter_option *row = rows; row < rows + ROW_COUNT; row++) {
-		(void)printf("  --%s %s\n        %s\n        (%s", row->flag, row->value, row->doc,
-			row->environment);
+		(void)printf("  --%s %s\n", row->flag, row->value);
+		print_exporter_words(row->doc);
+		(void)printf("%*s(%s", HELP_INDENT, "", row->environment);
 		if (*row->fallback != '\0')
 			(void)printf("; default %s", row->fallback);
 		if (row->max != 0)

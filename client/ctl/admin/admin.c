@@ -5,11 +5,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "../grid.h"
 #include "../output.h"
 #include "../options.h"
 #include "../catalog/tree.h"
 
 enum { POLL_MS = 50, PAUSE_PATIENCE_S = 30 };
+
+static const char *whole_number(double number, char out[32])
+{
+	(void)snprintf(out, 32, "%.0f", number);
+	return out;
+}
 
 /* "7s", "12m", "5h", "3d" */
 static const char *short_time(double seconds, char out[16])
@@ -71,22 +78,47 @@ static const char *program_name(double pid, char out[20])
 	return out;
 }
 
-static void print_client(const json_t *client)
-{
-	char user[32], program[20], connected[16], idle[16], in[16], out[16], unsent[16];
+/* In the order of the cells of print_client(). */
+static const struct grid_column client_columns[] = {
+	{.title = "", .width = 1},
+	{.title = "id", .width = 7, .right = true},
+	{.title = "user", .width = 12, .gap = 2},
+	{.title = "pid", .width = 7, .gap = 1, .right = true, .spare = 1},
+	{.title = "program", .width = 15, .gap = 2},
+	{.title = "role", .width = 5, .gap = 2},
+	{.title = "connected", .width = 9, .gap = 2, .right = true, .spare = 5},
+	{.title = "idle", .width = 6, .gap = 1, .right = true},
+	{.title = "lines", .width = 9, .gap = 1, .right = true, .spare = 4},
+	{.title = "in flight", .width = 9, .gap = 1, .right = true},
+	{.title = "in", .width = 7, .gap = 1, .right = true, .spare = 3},
+	{.title = "out", .width = 7, .gap = 1, .right = true, .spare = 2},
+	{.title = "unsent", .width = 7, .gap = 1, .right = true},
+	{.title = "", .gap = 2},
+};
 
-	(void)printf("%s%7.0f  %-12s %7.0f  %-15s  %-5s  ",
-		json_is_true(json_object_get(client, "self")) ? "*" : " ",
-		tree_number(client, "id"), user_name(tree_number(client, "uid"), user),
-		tree_number(client, "pid"), program_name(tree_number(client, "pid"), program),
-		tree_text(client, "role"));
-	(void)printf("%9s %6s %9.0f %9.0f %7s %7s %7s%s\n",
-		short_time(tree_number(client, "connected_seconds"), connected),
-		short_time(tree_number(client, "idle_seconds"), idle), tree_number(client, "lines"),
-		tree_number(client, "in_flight"), short_size(tree_number(client, "bytes_in"), in),
-		short_size(tree_number(client, "bytes_out"), out),
-		short_size(tree_number(client, "unsent_bytes"), unsent),
-		json_is_true(json_object_get(client, "reading")) ? "" : "  at a limit");
+static void print_client(struct grid *grid, const json_t *client)
+{
+	char id[32], user[32], pid[32], program[20], connected[16], idle[16], lines[32], flight[32],
+		in[16], out[16], unsent[16];
+
+	grid_add(grid,
+		(const char *const[]){
+			json_is_true(json_object_get(client, "self")) ? "*" : "",
+			whole_number(tree_number(client, "id"), id),
+			user_name(tree_number(client, "uid"), user),
+			whole_number(tree_number(client, "pid"), pid),
+			program_name(tree_number(client, "pid"), program),
+			tree_text(client, "role"),
+			short_time(tree_number(client, "connected_seconds"), connected),
+			short_time(tree_number(client, "idle_seconds"), idle),
+			whole_number(tree_number(client, "lines"), lines),
+			whole_number(tree_number(client, "in_flight"), flight),
+			short_size(tree_number(client, "bytes_in"), in),
+			short_size(tree_number(client, "bytes_out"), out),
+			short_size(tree_number(client, "unsent_bytes"), unsent),
+			json_is_true(json_object_get(client, "reading")) ? "" : "at a limit",
+		},
+		false);
 }
 
 /* Calls a method of the daemon. With --json prints the result unchanged, else through `print`. */
@@ -110,14 +142,14 @@ static int admin_show(struct ctl *ctl, int argc, char **argv, const char *method
 
 static void print_clients(const struct ctl *ctl, const json_t *tree)
 {
+	struct grid grid = {.columns = client_columns,
+		.count = sizeof client_columns / sizeof client_columns[0]};
 	const json_t *list = json_object_get(tree, "clients"), *client;
 	size_t i;
 
-	(void)printf("%s%8s  %-12s %7s  %-15s  %-5s  %9s %6s %9s %9s %7s %7s %7s%s\n",
-		output_bold(ctl), "id", "user", "pid", "program", "role", "connected", "idle",
-		"lines", "in flight", "in", "out", "unsent", output_plain(ctl));
 	json_array_foreach (list, i, client)
-		print_client(client);
+		print_client(&grid, client);
+	grid_print(ctl, &grid);
 }
 
 static int clients(struct ctl *ctl, int argc, char **argv)
@@ -125,24 +157,35 @@ static int clients(struct ctl *ctl, int argc, char **argv)
 	return admin_show(ctl, argc, argv, "daemon.clients", print_clients);
 }
 
+/* The mark of a setting that reloads is part of its name. */
+static const struct grid_column config_columns[] = {
+	{.title = "setting", .width = 29},
+	{.title = "value", .width = 34, .gap = 1, .wraps = true},
+	{.title = "default", .width = 22, .gap = 1, .spare = 1},
+	{.title = "source", .gap = 1},
+};
+
 static void admin_print_config(const struct ctl *ctl, const json_t *tree)
 {
+	struct grid grid = {.columns = config_columns,
+		.count = sizeof config_columns / sizeof config_columns[0]};
 	const json_t *list = json_object_get(tree, "settings"), *setting;
 	const char *file = tree_text(tree, "file");
 	size_t i;
 
-	(void)printf("%s%-29s %-34s %-22s %s%s\n", output_bold(ctl), "setting", "value", "default",
-		"source", output_plain(ctl));
 	json_array_foreach (list, i, setting) {
 		const char *source = tree_text(setting, "source");
-		bool changed = strcmp(source, "default") != 0;
+		char name[64];
 
-		(void)printf("%s%-28s%s %-34s %-22s %s%s\n",
-			json_is_true(json_object_get(setting, "reloads")) ? "*" : " ",
-			tree_text(setting, "name"), changed ? output_bold(ctl) : "",
-			tree_text(setting, "value"), tree_text(setting, "default_value"), source,
-			changed ? output_plain(ctl) : "");
+		(void)snprintf(name, sizeof name, "%c%s",
+			json_is_true(json_object_get(setting, "reloads")) ? '*' : ' ',
+			tree_text(setting, "name"));
+		grid_add(&grid,
+			(const char *const[]){name, tree_text(setting, "value"),
+				tree_text(setting, "default_value"), source},
+			strcmp(source, "default") != 0);
 	}
+	grid_print(ctl, &grid);
 	(void)printf("\n* takes effect on `pierre-dbctl reload`, the others on a restart.\n"
 		     "Configuration file: %s\n",
 		*file != '\0' ? file : "none");

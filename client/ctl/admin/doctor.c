@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../columns.h"
 #include "../options.h"
+#include "../terminal.h"
 #include "../output.h"
 #include "../connect.h"
 #include "sqlite_url.h"
@@ -559,18 +561,27 @@ static void doctor_look_at_clock(struct doctor *doctor)
 		doctor_add(doctor, "time service", "ok", NULL, "the clock is synchronised");
 }
 
+enum { FINDING_NAME = 6, FINDING_DETAIL = 24 }; /* the columns where these begin */
+
 static void print_finding(const struct ctl *ctl, const json_t *finding)
 {
+	const char *name = tree_text(finding, "name");
+	unsigned width = terminal_text_width(name),
+		 column = FINDING_NAME + width + 1 > FINDING_DETAIL ? FINDING_NAME + width + 1
+								    : FINDING_DETAIL;
 	const char *status = tree_text(finding, "status"), *advice = tree_text(finding, "advice");
 	/* Colours are named after the states of daemon.health. */
 	const char *colour =
 		output_status_colour(ctl, strcmp(status, "warn") == 0 ? "degraded" : status);
 
-	(void)printf("%s%-4s%s  %-17s %s\n", colour, status, output_plain(ctl),
-		tree_text(finding, "name"), tree_text(finding, "detail"));
-	if (*advice != '\0')
-		(void)printf(
-			"      %-17s %s-> %s%s\n", "", output_bold(ctl), advice, output_plain(ctl));
+	(void)printf("%s%-4s%s  %-17s ", colour, status, output_plain(ctl), name);
+	columns_wrap(ctl, tree_text(finding, "detail"), column, FINDING_DETAIL);
+	(void)putchar('\n');
+	if (*advice != '\0') {
+		(void)printf("%*s%s-> ", FINDING_DETAIL, "", output_bold(ctl));
+		columns_wrap(ctl, advice, FINDING_DETAIL + 3, FINDING_DETAIL + 3);
+		(void)printf("%s\n", output_plain(ctl));
+	}
 }
 
 static int doctor(struct ctl *ctl, int argc, char **argv)

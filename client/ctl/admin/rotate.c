@@ -149,7 +149,7 @@ static int tell_blocked(const json_t *tree)
 		&clear[2]);
 }
 
-/* Before anything changes. A person at a terminal is asked. */
+/* Before anything changes. Without a terminal nobody can agree but by --yes. */
 static int tell_binding(const struct rotating *rotating)
 {
 	static const char *const lines[] = {
@@ -163,8 +163,11 @@ static int tell_binding(const struct rotating *rotating)
 
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
 		(void)output_fail(0, "%s", lines[i]);
-	if (rotating->yes || isatty(STDIN_FILENO) == 0)
+	if (rotating->yes)
 		return 0;
+	if (isatty(STDIN_FILENO) == 0)
+		return output_fail(EX_USAGE,
+			"nothing was changed: without a terminal, --yes confirms --bind");
 	(void)fputs("continue? [y/N] ", stderr);
 	if (fgets(answer, sizeof answer, stdin) != NULL && (*answer == 'y' || *answer == 'Y'))
 		return 0;
@@ -210,7 +213,7 @@ const struct command rotate_commands[] = {
 	{"rotate-key", "[--bind [--yes]]", "Re-encrypt all tokens with the current key",
 		"  --bind  also bind each token to its user and provider, and store session\n"
 		"          tokens of agents as hashes\n"
-		"  --yes   do not ask before --bind\n\n"
+		"  --yes   do not ask before --bind; required without a terminal\n\n"
 		"Examples:\n"
 		"  pierre-dbd --generate-key    # the new key; restart the daemon with it,\n"
 		"                               # and the old one as PREVIOUS_ENCRYPTION_KEY\n"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../grid.h"
 #include "../options.h"
 #include "../output.h"
 #include "../connect.h"
@@ -18,49 +19,73 @@ static void print_numbers(const struct ctl *ctl, const char *title, json_t *numb
 		(void)printf("  %-26s %.15g\n", name, json_number_value(value));
 }
 
+static const struct grid_column method_columns[] = {
+	{.title = "method (times in µs)", .width = 31},
+	{.title = "calls", .width = 10, .gap = 1, .right = true},
+	{.title = "errors", .width = 8, .gap = 1, .right = true},
+	{.title = "p50", .width = 10, .gap = 1, .right = true},
+	{.title = "p90", .width = 10, .gap = 1, .right = true, .spare = 1},
+	{.title = "p99", .width = 10, .gap = 1, .right = true},
+	{.title = "max", .width = 10, .gap = 1, .right = true, .spare = 2},
+};
+
+/* A number that may be unknown. */
+static const char *known(char text[32], const json_t *tree, const char *name)
+{
+	if (!json_is_number(json_object_get(tree, name)))
+		return "-";
+	(void)snprintf(text, 32, "%.0f", tree_number(tree, name));
+	return text;
+}
+
 static void print_methods(const struct ctl *ctl, json_t *methods)
 {
+	struct grid grid = {.columns = method_columns,
+		.count = sizeof method_columns / sizeof method_columns[0]};
+	char calls[32], errors[32], p50[32], p90[32], p99[32], max[32];
 	const char *name;
 	json_t *method;
 
-	(void)printf("\n%s%-32s %10s %8s %10s %10s %10s %10s%s\n", output_bold(ctl),
-		"method (times in µs)", "calls", "errors", "p50", "p90", "p99", "max",
-		output_plain(ctl));
+	(void)putchar('\n');
 	json_object_foreach (methods, name, method)
-		(void)printf("%-31s %10.0f %8.0f %10.0f %10.0f %10.0f %10.0f\n", name,
-			tree_number(method, "calls"), tree_number(method, "errors"),
-			tree_number(method, "p50"), tree_number(method, "p90"),
-			tree_number(method, "p99"), tree_number(method, "max"));
+		grid_add(&grid,
+			(const char *const[]){name, known(calls, method, "calls"),
+				known(errors, method, "errors"), known(p50, method, "p50"),
+				known(p90, method, "p90"), known(p99, method, "p99"),
+				known(max, method, "max")},
+			false);
+	grid_print(ctl, &grid);
 }
 
-/* A number that may be unknown. */
-static const char *known(char text[32], const json_t *server, const char *name)
-{
-	if (!json_is_number(json_object_get(server, name)))
-		return "-";
-	(void)snprintf(text, 32, "%.0f", tree_number(server, name));
-	return text;
-}
+static const struct grid_column server_columns[] = {
+	{.title = "server", .width = 32, .wraps = true}, {.title = "role", .width = 11, .gap = 1},
+	{.title = "connections", .width = 11, .gap = 1, .right = true, .spare = 1},
+	{.title = "reads", .width = 10, .gap = 1, .right = true},
+	{.title = "age in ms", .width = 10, .gap = 1, .right = true},
+	{.title = "lag in bytes", .width = 12, .gap = 1, .right = true},
+	{.title = "", .gap = 2, .wraps = true}, /* why it is not used */
+};
 
 /* Only while the daemon reads from standbys. */
 static void print_servers(const struct ctl *ctl, const json_t *servers)
 {
+	struct grid grid = {.columns = server_columns,
+		.count = sizeof server_columns / sizeof server_columns[0]};
+	char connections[32], reads[32], age[32], lag[32];
 	const json_t *server;
-	char age[32], lag[32];
 	size_t i;
 
 	if (servers == NULL)
 		return;
-	(void)printf("\n%s%-32s %-11s %11s %10s %10s %12s%s\n", output_bold(ctl), "server", "role",
-		"connections", "reads", "age in ms", "lag in bytes", output_plain(ctl));
-	json_array_foreach (servers, i, server) {
-		const char *error = tree_text(server, "error");
-
-		(void)printf("%-32s %-11s %11.0f %10.0f %10s %12s%s%s\n", tree_text(server, "host"),
-			tree_text(server, "role"), tree_number(server, "connections"),
-			tree_number(server, "reads"), known(age, server, "age_ms"),
-			known(lag, server, "lag_bytes"), *error != '\0' ? "  " : "", error);
-	}
+	(void)putchar('\n');
+	json_array_foreach (servers, i, server)
+		grid_add(&grid,
+			(const char *const[]){tree_text(server, "host"), tree_text(server, "role"),
+				known(connections, server, "connections"),
+				known(reads, server, "reads"), known(age, server, "age_ms"),
+				known(lag, server, "lag_bytes"), tree_text(server, "error")},
+			false);
+	grid_print(ctl, &grid);
 }
 
 static int stats_stats(struct ctl *ctl, int argc, char **argv)

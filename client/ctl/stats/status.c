@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../columns.h"
 #include "../output.h"
 #include "../connect.h"
 #include "../options.h"
@@ -53,13 +54,17 @@ static int ready(struct ctl *ctl, int argc, char **argv)
 	return good ? 0 : 1;
 }
 
+enum { CHECK_DETAIL = 38 }; /* the column where the detail of a check begins */
+
 static void print_check(const struct ctl *ctl, const json_t *check)
 {
 	const char *state = tree_text(check, "status"), *detail = tree_text(check, "detail");
 
-	(void)printf("  %-12s %s%-9s%s %8.2f ms%s%s\n", tree_text(check, "name"),
+	(void)printf("  %-12s %s%-9s%s %8.2f ms%s", tree_text(check, "name"),
 		output_status_colour(ctl, state), state, output_plain(ctl),
-		tree_number(check, "latency_ms"), *detail != '\0' ? "  " : "", detail);
+		tree_number(check, "latency_ms"), *detail != '\0' ? "  " : "");
+	columns_wrap(ctl, detail, CHECK_DETAIL, CHECK_DETAIL);
+	(void)putchar('\n');
 }
 
 static int status_health(struct ctl *ctl, int argc, char **argv)

@@ -287,6 +287,8 @@ static void draw_split(struct picture *p)
 	end_line(p);
 }
 
+enum { SERVER_WIDE = 96, SERVER_NAME = 22, SERVER_NAME_WIDE = 48 };
+
 static void draw_server(struct picture *p, const struct top_server *server)
 {
 	const char *role = tree_text(server->now, "role"), *error = tree_text(server->now, "error");
@@ -294,11 +296,16 @@ static void draw_server(struct picture *p, const struct top_server *server)
 		     *lag = json_object_get(server->now, "lag_bytes");
 	bool primary = strcmp(role, "primary") == 0,
 	     good = primary || json_is_true(json_object_get(server->now, "usable"));
+	bool wide = p->view->width >= SERVER_WIDE;
 	char text[TEXT_MAX];
 
-	top_draw_put(p, PLAIN, "          %-22s ", tree_text(server->now, "host"));
+	/* Age and lag matter most: where lines are short, they get the columns of the others. */
+	top_draw_put(p, PLAIN, "          %-22.*s ", wide ? SERVER_NAME_WIDE : SERVER_NAME,
+		tree_text(server->now, "host"));
 	top_draw_put(p, good ? GOOD : BAD, "%-11s", role);
-	top_draw_put(p, PLAIN, "  %2.0f connections", tree_number(server->now, "connections"));
+	if (wide)
+		top_draw_put(
+			p, PLAIN, "  %2.0f connections", tree_number(server->now, "connections"));
 	if (!primary)
 		top_draw_put(p, PLAIN, "  %s/s", rate(text, server->rate));
 	if (json_is_number(age))

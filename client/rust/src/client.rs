@@ -233,7 +233,8 @@ impl Client {
     }
 
     /// Calls a method by its name, also one that this version does not know: the result as JSON
-    /// text. The parameters are an object or an array.
+    /// text. The parameters are an object or an array. Unlike a [`Secret`](crate::Secret), the text
+    /// of a result is shown by `Debug` and not wiped.
     pub async fn call(&self, method: &str, params: Option<&Json>) -> Result<Json> {
         self.start_by_name(method, params).await
     }

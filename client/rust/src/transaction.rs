@@ -118,7 +118,12 @@ impl Transaction {
         Call::new(sent, read::nothing)
     }
 
-    /// Runs the calls. After a failure they may be run again.
+    /// Runs the calls. Like other writes, a run that breaks off is repeated and happens once.
+    ///
+    /// After a failure that changed nothing ([`Outcome::None`](crate::Outcome)) they may be run
+    /// again. A run that was dropped, or that failed with `Outcome::Unknown`, may have taken effect
+    /// or may still do so: a further run happens once with it where the client has a key
+    /// ([`Client::with_key`]).
     pub async fn run(&mut self) -> Result<Results> {
         self.start().await?;
         Ok(Results { block: Arc::clone(&self.block) })

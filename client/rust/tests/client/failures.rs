@@ -161,18 +161,33 @@ fn a_broken_connection_is_opened_again() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_write_is_repeated_with_its_key() -> Result<()> {
-    let fake =
-        Fake::start("write", |number, line| Some(answer(line, "null")).filter(|_| number > 1));
-    block_on(fake.client()?.update_last_active(Uuid::default()))?;
+/// All lines have one key.
+fn repeated_with_a_key(fake: &Fake) {
     let lines: Vec<String> = fake.lines.try_iter().collect();
     let keys: Vec<&str> = lines
         .iter()
         .filter_map(|line| line.split("\"idempotency_key\":\"").nth(1)?.split('"').next())
         .collect();
-    assert_eq!(keys.len(), 3);
+    assert_eq!((keys.len(), lines.len()), (3, 3));
     assert!(keys.iter().all(|key| *key == keys[0]));
+}
+
+#[test]
+fn a_write_is_repeated_with_its_key() -> Result<()> {
+    let fake =
+        Fake::start("write", |number, line| Some(answer(line, "null")).filter(|_| number > 1));
+    block_on(fake.client()?.update_last_active(Uuid::default()))?;
+    repeated_with_a_key(&fake);
+    Ok(())
+}
+
+#[test]
+fn so_is_a_transaction() -> Result<()> {
+    let fake = Fake::start("all", |number, line| Some(answer(line, "[7]")).filter(|_| number > 1));
+    let mut all = fake.client()?.transaction()?;
+    let count = all.get_user_count()?;
+    assert_eq!(block_on(all.run())?.get(&count)?, 7);
+    repeated_with_a_key(&fake);
     Ok(())
 }
 

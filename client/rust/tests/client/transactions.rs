@@ -101,6 +101,27 @@ fn a_dropped_run_leaves_the_transaction() -> Result<()> {
     Ok(())
 }
 
+/// A run that was dropped may take effect. With a key, a further run is the same.
+#[test]
+fn a_key_makes_a_dropped_run_happen_once() -> Result<()> {
+    let client = Client::private()?;
+    let owner = user(&client, "ana@example.com");
+    let mut all = client.with_key("the key of a test")?.transaction()?;
+    let goal = all.create_goal(owner, &Document::new("{}"))?;
+    client.daemon_pause_blocking()?;
+    {
+        let mut run = Box::pin(all.run());
+        let waker = std::task::Waker::from(std::sync::Arc::new(Nothing));
+        let mut context = std::task::Context::from_waker(&waker);
+        assert!(std::future::Future::poll(run.as_mut(), &mut context).is_pending());
+    }
+    client.daemon_resume_blocking()?;
+    let goal = all.run_blocking()?.get(&goal)?;
+    let goals = client.get_user_goals_blocking(owner, None, None)?;
+    assert_eq!(goals.iter().map(|goal| goal.id).collect::<Vec<_>>(), [goal]);
+    Ok(())
+}
+
 struct Nothing;
 
 impl std::task::Wake for Nothing {
