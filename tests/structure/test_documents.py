@@ -156,5 +156,21 @@ class Reading(unittest.TestCase):
         self.assertGreater(arrows, 40)
 
 
+class Transcript(unittest.TestCase):
+    """docs/first-ten-minutes.md is what the present tree prints. When this fails, the page is
+    written again: `scripts/test --packages`, then tests/packages/first_ten_minutes.py --write."""
+
+    def test_numbers(self):
+        page = text(ROOT / "docs" / "first-ten-minutes.md")
+        alarms = text(ROOT / "tools" / "exporter" / "monitoring" / "alarms.toml")
+        newest = max(
+            int(path.name[:4]) for path in (ROOT / "backends/sqlite/migrations").glob("*.sql")
+        )
+        self.assertEqual(
+            re.findall(r"SUCCESS: (\d+) rules found", page), [str(alarms.count("[[alarm]]"))]
+        )
+        self.assertEqual(set(re.findall(r"schema[ =]\"?(\d+)", page)), {str(newest)})
+
+
 if __name__ == "__main__":
     unittest.main()
