@@ -166,8 +166,8 @@ static int tell_binding(const struct rotating *rotating)
 	if (rotating->yes)
 		return 0;
 	if (isatty(STDIN_FILENO) == 0)
-		return output_fail(EX_USAGE,
-			"nothing was changed: without a terminal, --yes confirms --bind");
+		return output_fail(
+			EX_USAGE, "nothing was changed: without a terminal, --yes confirms --bind");
 	(void)fputs("continue? [y/N] ", stderr);
 	if (fgets(answer, sizeof answer, stdin) != NULL && (*answer == 'y' || *answer == 'Y'))
 		return 0;
