@@ -209,6 +209,7 @@ static bool take_lines(struct pierre *db, link_take *take)
 
 		switch (frame_next(&db->frame, &line, &length)) {
 		case FRAME_MORE:
+			frame_wipe_taken(&db->frame); /* a connection may be idle for hours */
 			return true;
 		case FRAME_TOO_LONG:
 			link_broken(db, PIERRE_BAD_ANSWER, false,

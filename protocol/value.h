@@ -94,6 +94,12 @@ double clock_seconds(void);                    /* the same */
 int64_t timestamp_month_start(int64_t micros); /* first instant of that UTC calendar month */
 int64_t timestamp_day_start(int64_t micros);   /* midnight UTC of that day */
 
+/* The earlier one of two moments of clock_ns(). */
+static inline uint64_t clock_earlier(uint64_t left, uint64_t right)
+{
+	return left < right ? left : right;
+}
+
 /* IPv4/IPv6 text -> canonical text (inet_ntop form; at most 45 bytes; no NUL); *out_length set. No
  * zone, no mask. */
 bool ip_parse(const char *text, size_t length, char out[46], size_t *out_length);

@@ -129,7 +129,7 @@ DEFECTS = [
     ], "faults/test_standby_reads.py", ["Rules.test_from_the_primary_beside_a_write"]),
     ("a read stays on a standby behind one that the primary answers", [
         ("backends/postgres/standby/history.c",
-         "return (history->fallen & history_tables(call)) != 0 &&",
+         "return (history->fallen & read->tables) != 0 &&",
          "return history->fallen == UINT32_MAX &&"),
     ], "faults/test_standby_reads.py", ["Rules.test_a_read_behind_one_that_goes_to_the_primary"]),
     ("a standby of an older timeline is read", [
@@ -170,6 +170,11 @@ DEFECTS = [
          "if (split->lost_at != 0 && now - split->lost_at > outage * split_ms)",
          "if (split->lost_at != 0 && now - split->lost_at > outage * split_ms * 1000)"),
     ], "faults/test_standby_outages.py", ["Outages.test_killed"]),
+    ("a primary that stays frozen no longer counts as lost", [
+        ("backends/postgres/standby/sampler.c",
+         "(sampler->silent && sampler->answered == split->store->transactions);",
+         "sampler->answered == UINT64_MAX;"),
+    ], "faults/test_standby_surroundings.py", ["Primary.test_frozen_for_long"]),
     ("of several hosts a standby is used", [
         ("backends/postgres/blocking/connect.c",
          'hosts.count > 1 && !hosts.chosen ? "read-write" : NULL',

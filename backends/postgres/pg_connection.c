@@ -50,12 +50,6 @@ void pg_connection_free(struct pg_connection *connection)
 		pg_batch_free(&connection->batches[i]);
 }
 
-void pg_connection_closing(struct pg_connection *connection)
-{
-	if (connection->state != PG_CONNECTION_CLOSING)
-		pg_connection_enter(connection, PG_CONNECTION_CLOSING);
-}
-
 static void watch_socket(
 	struct postgres_store *store, struct pg_connection *connection, bool want_write)
 {

@@ -88,6 +88,13 @@ static inline void pg_connection_enter(
 	state_change(&pg_connection_states, &connection->state, state, connection->number);
 }
 
+/* It accepts no more calls. */
+static inline void pg_connection_closing(struct pg_connection *connection)
+{
+	if (connection->state != PG_CONNECTION_CLOSING)
+		pg_connection_enter(connection, PG_CONNECTION_CLOSING);
+}
+
 /* Whether it accepts calls. */
 static inline bool pg_connection_usable(const struct pg_connection *connection)
 {
@@ -161,8 +168,6 @@ bool pg_connection_upkeep(struct postgres_store *store, struct pg_connection *co
 bool pg_connection_push(struct postgres_store *store, struct pg_connection *connection);
 /* Keeps what the server says when it ends the connection. */
 void pg_connection_close_reason(struct pg_connection *connection, const PGresult *result);
-/* It accepts no more calls. */
-void pg_connection_closing(struct pg_connection *connection);
 /* The connection is lost: its calls move to others or fail. */
 void pg_connection_break(struct postgres_store *store, struct pg_connection *connection,
 	const char *reason, bool timed_out);

@@ -267,8 +267,11 @@ static void look_at_standbys(struct diagnose_report *report)
 			servers.standbys);
 	else
 		diagnose_add(report, "standbys", WARN,
-			"see the findings on each server; the primary answers meanwhile", "%s",
-			detail);
+			servers.standbys == 0
+				? "name hosts with standbys in the database URL or in standby-url, "
+				  "or remove the setting read-from"
+				: "see the findings on each server; the primary answers meanwhile",
+			"%s", detail);
 	for (unsigned i = 0; i < servers.count; i++) {
 		const char *advice = db_servers_finding(&servers, &servers.of[i], detail);
 

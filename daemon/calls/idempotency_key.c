@@ -79,6 +79,19 @@ static uint32_t value_of(
 }
 
 static void add_fields(
+	struct digest *digest, uint32_t container, const struct field *fields, unsigned count);
+
+/* An array of parameter objects. */
+static void add_rows(struct digest *digest, uint32_t array, const struct field *field)
+{
+	const struct json_node *nodes = digest->json->nodes;
+
+	add_head(digest, JSON_ARRAY, nodes[array].count);
+	for (uint32_t row = array + 1; row < nodes[array].next; row = nodes[row].next)
+		add_fields(digest, row, field->members, field->member_count);
+}
+
+static void add_fields(
 	struct digest *digest, uint32_t container, const struct field *fields, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -89,10 +102,21 @@ static void add_fields(
 		add_head(digest, UINT8_MAX, i);
 		if (fields[i].type == TYPE_OBJECT)
 			add_fields(digest, value, fields[i].members, fields[i].member_count);
+		else if (fields[i].type == TYPE_ROWS)
+			add_rows(digest, value, &fields[i]);
 		else
 			add_value(digest, value);
 	}
 	add_head(digest, UINT8_MAX, UINT64_MAX);
+}
+
+/* No parameters are the same as an empty object or array. */
+static void add_params(struct digest *digest, const struct method *method, uint32_t params)
+{
+	if (params != DECODE_NO_PARAMS)
+		add_fields(digest, params, method->params, method->param_count);
+	else
+		add_head(digest, UINT8_MAX, UINT64_MAX);
 }
 
 /* The calls of a transaction: their methods, and their parameters as above. */
@@ -103,14 +127,10 @@ static void add_calls(struct digest *digest, const struct call *call, uint32_t p
 
 	for (unsigned i = 0; i < call->member_count; i++, node = json->nodes[node].next) {
 		const struct method *method = call->members[i].method;
-		uint32_t of_member = json_member(json, node, "params", 6);
 
 		add_head(digest, JSON_STRING, method->name_length);
 		add_bytes(digest, method->name, method->name_length);
-		if (of_member != 0)
-			add_fields(digest, of_member, method->params, method->param_count);
-		else
-			add_head(digest, UINT8_MAX, UINT64_MAX); /* no fields */
+		add_params(digest, method, json_member(json, node, "params", 6));
 	}
 }
 
@@ -129,9 +149,8 @@ int idempotency_key_take(
 	(void)crypto_generichash_init(&digest.state, NULL, 0, sizeof kept->params);
 	if (transaction_is(call))
 		add_calls(&digest, call, envelope->params);
-	else if (envelope->params != DECODE_NO_PARAMS)
-		add_fields(
-			&digest, envelope->params, call->method->params, call->method->param_count);
+	else
+		add_params(&digest, call->method, envelope->params);
 	(void)crypto_generichash_final(&digest.state, kept->params, sizeof kept->params);
 	sodium_memzero(&digest.state, sizeof digest.state);
 	if (digest.failed)

@@ -20,14 +20,15 @@ void frame_free(struct frame *frame)
 	*frame = (struct frame){.limit = limit, .skipping = frame->skipping, .ended = frame->ended};
 }
 
-/* Moves the remaining bytes to the front, which makes the free space contiguous. */
-static void frame_compact(struct frame *frame)
+/* Makes the free space contiguous, too. */
+void frame_wipe_taken(struct frame *frame)
 {
 	size_t left = frame->end - frame->start;
 
 	if (frame->start == 0)
 		return;
 	memmove(frame->data, frame->data + frame->start, left);
+	explicit_bzero(frame->data + left, frame->end - left);
 	frame->scanned -= frame->start;
 	frame->start = 0;
 	frame->end = left;
@@ -38,7 +39,7 @@ char *frame_space(struct frame *frame, size_t *size)
 	if (frame->start == frame->end)
 		frame->start = frame->scanned = frame->end = 0;
 	if (frame->capacity - frame->end < READ_MIN) {
-		frame_compact(frame);
+		frame_wipe_taken(frame);
 		if (frame->capacity - frame->end < READ_MIN) {
 			size_t capacity = frame->capacity == 0 ? CHUNK : frame->capacity * 2;
 			char *data = malloc(capacity); /* not realloc: the old bytes are wiped */

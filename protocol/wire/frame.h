@@ -27,6 +27,8 @@ void frame_free(struct frame *frame); /* wipes: lines hold secrets */
 char *frame_space(struct frame *frame, size_t *size);
 void frame_commit(struct frame *frame, size_t read);
 void frame_end(struct frame *frame);
+/* Wipes the lines that were taken, and moves the bytes behind them to the front. */
+void frame_wipe_taken(struct frame *frame);
 /* FRAME_LINE: *line, *length without \n and \r\n; valid until the next frame_space. Skips empty and
  * white-space lines. */
 enum frame_result frame_next(struct frame *frame, const char **line, size_t *length);

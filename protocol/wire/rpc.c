@@ -88,7 +88,6 @@ static int read_key(const struct json *json, uint32_t key, struct arena *arena,
 		if (request->key_length >= 1 && request->key_length <= RPC_KEY_MAX)
 			return 0;
 	}
-	request->notification = false; /* an invalid request is always answered */
 	return invalid(err, "its idempotency_key must be a string of 1 to 64 bytes");
 }
 
@@ -116,7 +115,7 @@ int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 	if (found.params != 0 && json->nodes[found.params].type != JSON_OBJECT &&
 		json->nodes[found.params].type != JSON_ARRAY)
 		return invalid(err, "its params must be an object or an array");
-	request->notification = found.id == 0; /* an invalid request is always answered */
+	request->notification = found.id == 0; /* what is no request object is always answered */
 	request->params = found.params;
 	request->method_name = json_scan_text(json, found.method, arena, &request->method_length);
 	if (request->method_name == NULL)

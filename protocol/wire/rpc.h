@@ -35,8 +35,8 @@ struct rpc_request {
 /* node: the request's node (0 for a whole line, a child of the array for a batch).
  *
  * On failure (ERR_INVALID_REQUEST or ERR_METHOD_NOT_FOUND) *request still holds the answer's id
- * (`null` where it is unknown) and whether it is a notification. Only METHOD_NOT_FOUND can be one:
- * an invalid request is always answered. Params that are neither array nor object:
+ * (`null` where it is unknown) and whether it is a notification. What is no request object of
+ * JSON-RPC is none and always answered. Params that are neither array nor object:
  * INVALID_REQUEST. */
 int rpc_request(const struct json *json, uint32_t node, struct arena *arena,
 	struct rpc_request *request, struct err *err);

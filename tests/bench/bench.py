@@ -135,6 +135,8 @@ def probes(bench, setting):
         "postgres record 64x1": postgres("record", 64, 1),
         "pgbench record 64": pgbench("record", 64),
         "postgres record 64x16": postgres("record", 64, 16),
+        "sqlite once 64x1": sqlite("record_once", 64, 1),
+        "sqlite once 64x16": sqlite("record_once", 64, 16),
         "postgres once 64x1": postgres("record_once", 64, 1),
         "postgres once 64x16": postgres("record_once", 64, 16),
         "postgres mixed 64x4": postgres("mixed", 64, 4),

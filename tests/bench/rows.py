@@ -209,10 +209,6 @@ TARGETS = (
         1.8,
         "the build before",
     ),
-    Target("record_api_key_usage with a key, PostgreSQL", 64, 1, "postgres once 64x1", "", 0.0, ""),
-    Target(
-        "record_api_key_usage with a key, PostgreSQL", 64, 16, "postgres once 64x16", "", 0.0, ""
-    ),
     Target("mixed, SQLite", 64, 4, "sqlite mixed 64x4", "", 0.0, ""),
     Target("mixed, PostgreSQL", 64, 4, "postgres mixed 64x4", "", 0.0, ""),
     Target(
@@ -233,6 +229,20 @@ TARGETS = (
         0.9,
         "one daemon",
     ),
+)
+
+TARGETS += tuple(
+    Target(
+        f"record_api_key_usage with a key, {words}",
+        64,
+        pipeline,
+        f"{backend} once 64x{pipeline}",
+        f"{backend} record 64x{pipeline}",
+        0.0,
+        "the same without a key",
+    )
+    for backend, words in (("sqlite", "SQLite"), ("postgres", "PostgreSQL"))
+    for pipeline in (1, 16)
 )
 
 TARGETS += tuple(

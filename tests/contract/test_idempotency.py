@@ -104,6 +104,16 @@ class Once(DaemonCase):
         self.c.send(line % (which, client))
         self.same(self.c.read()["result"], task)
 
+    def test_no_params_in_another_form(self):
+        which = key()
+        calls = [
+            {"jsonrpc": "2.0", "id": 1, "method": "cleanup_expired_api_keys", **params}
+            for params in ({}, {"params": []}, {"params": {}})
+        ]
+        for call in calls:
+            self.c.send(strict.dumps({**call, "idempotency_key": which}) + "\n")
+            self.assertIn("result", self.c.read())
+
     def test_other_method_or_params(self):
         which = key()
         first = self.goal(which, target_value=1)
@@ -143,6 +153,10 @@ class Once(DaemonCase):
         for usage in usages:
             self.same(len(self.c.call("get_request_logs", api_key_id=usage["api_key_id"])), 1)
         self.reused(which, "record_api_key_usages", usages=usages[:2])
+        self.reused(which, "record_api_key_usages", usages=usages[::-1])
+        self.reused(which, "record_api_key_usages", usages=[*usages[:2], usages[0]])
+        same = [{"user_agent": None, **dict(reversed(list(one.items())))} for one in usages]
+        self.same(self.c.once(which, "record_api_key_usages", usages=same), 3)
 
     def test_count_is_stored(self):
         World(self.c).api_key(self.user, expires_at="2020-01-01T00:00:00Z")
@@ -239,8 +253,11 @@ class Once(DaemonCase):
         self.c.send((strict.dumps(line) + "\n") * 2)
         goal = self.goal(which)
         self.same([one["id"] for one in self.goals()], [goal])
-        self.c.send(strict.dumps({**line, "idempotency_key": ""}) + "\n")
-        self.same(self.c.read()["id"], None)  # an invalid request is always answered
+        # None is answered, whatever its key is.
+        for odd in ("", 5, which):
+            call = {**line, "params": [self.user, {"title": "other"}], "idempotency_key": odd}
+            self.c.send(strict.dumps(call) + "\n" + strict.dumps([call]) + "\n")
+        self.same([one["id"] for one in self.goals()], [goal])
 
     def test_order_of_a_connection(self):
         """A read sees the writes before it, repeated and new ones, and none behind it."""

@@ -206,3 +206,14 @@ class ReadSplitShown(ServerCase):
                 [one["host"] for one in self.stats(reader)["servers"]],
                 [name(self.server), name(self.standby)],
             )
+
+    def test_no_standby(self):
+        """A single host: the primary answers all, and the doctor says what to do."""
+        for read_from in ("standby", "standby-only-if-lost"):
+            with self.splitting("--read-from", read_from, url=hosts(self.server)) as reader:
+                self.assertIsInstance(reader.call("get_user_count"), int)
+                self.within(LIMIT, lambda d=reader: self.of(self.server, d)["role"] == "primary")
+                findings = reader.call("daemon.diagnose")["findings"]
+                (found,) = (one for one in findings if one["name"] == "standbys")
+                self.assertEqual(found["detail"], "no server is a standby")
+                self.assertIn("name hosts with standbys", found["advice"])

@@ -24,7 +24,7 @@ class Primary(OutageCase):
 
     def test_frozen_for_long(self):
         """A call that it does not answer keeps a connection open."""
-        daemon = self.daemon("--pool", "4", "--standby-lag", "1s")
+        daemon = self.daemon("--pool", "4", "--standby-lag", "3s")
         with daemon.connect() as one, daemon.connect() as writer:
             self.from_standby(daemon, one)
             with self.group.primary.frozen():

@@ -223,6 +223,43 @@ static size_t make_stream(uint64_t *state, char *bytes, struct seen *want)
 	return length;
 }
 
+/* Whether the frame's memory has only the bytes that are not taken. */
+static bool only_rest(const char *rest)
+{
+	size_t length = strlen(rest);
+
+	if (memcmp(frame.data, rest, length) != 0)
+		return false;
+	for (size_t i = length; i < frame.capacity; i++)
+		if (frame.data[i] == 's')
+			return false;
+	return true;
+}
+
+START_TEST(wiped)
+{
+	static struct seen seen;
+
+	frame_init(&frame, LIMIT);
+	seen.length = 0;
+	frame_wipe_taken(&frame); /* nothing was read yet */
+	feed("sss\nssss\n", 9);
+	memset(frame.data + 9, 0, frame.capacity - 9);
+	take_lines(&seen);
+	frame_wipe_taken(&frame);
+	ck_assert(only_rest(""));
+	feed("ssssss\nre", 9);
+	take_lines(&seen);
+	frame_wipe_taken(&frame);
+	ck_assert(only_rest("re"));
+	feed("st\n", 3);
+	take_lines(&seen);
+	ck_assert_mem_eq(seen.text, "sss\nssss\nssssss\nrest\n", seen.length);
+	ck_assert_uint_eq(seen.length, 21);
+	frame_free(&frame);
+}
+END_TEST
+
 START_TEST(random_cuts)
 {
 	static char bytes[2 * MAX];
@@ -273,6 +310,7 @@ int main(void)
 	tcase_add_test(tests, limit);
 	tcase_add_test(tests, endless_line);
 	tcase_add_test(tests, partial);
+	tcase_add_test(tests, wiped);
 	tcase_add_test(tests, random_cuts);
 	tcase_add_test(tests, large_lines);
 	return unit_run("frame", tests, true);

@@ -137,18 +137,19 @@ bool history_caught_up(struct history *history, uint32_t tables, const struct sn
 	return true;
 }
 
-void history_fall(struct history *history, const struct call *call)
+void history_fall(struct history *history, uint32_t tables)
 {
-	history->fallen |= history_tables(call);
+	history->fallen |= tables;
 	history->fallen_to = history->split->readers->arrivals;
 	history->split->fallen = true;
 }
 
 bool history_fell_before(const struct call *call)
 {
-	const struct history *history = call->standby->order->history;
+	const struct standby_read *read = call->standby;
+	const struct history *history = read->order->history;
 
-	return (history->fallen & history_tables(call)) != 0 && call->number <= history->fallen_to;
+	return (history->fallen & read->tables) != 0 && call->number <= history->fallen_to;
 }
 
 void history_hold(struct history *history, struct call *call, bool first)

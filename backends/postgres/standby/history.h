@@ -65,8 +65,8 @@ void history_shown(struct history *history, uint32_t tables, uint64_t instance, 
 bool history_position(const struct history *history, uint32_t tables, uint64_t *log);
 /* Whether the primary shows all that standbys have shown of these tables. now: its snapshot. */
 bool history_caught_up(struct history *history, uint32_t tables, const struct snapshot *now);
-/* A read goes from a standby to the primary, which may show a newer state. */
-void history_fall(struct history *history, const struct call *call);
+/* A read of tables goes from a standby to the primary, which may show a newer state. */
+void history_fall(struct history *history, uint32_t tables);
 /* Whether an earlier read of the client's, of the same tables, has fallen: the read on a standby
  * must follow it. */
 bool history_fell_before(const struct call *call);

@@ -266,13 +266,13 @@ uint64_t servers_next_due(const struct split *split, uint64_t now)
 			next = poll_due(split, connection);
 		else if (pg_connection_has_batch(connection))
 			next = connection->front->sent_at + SLOW_READ_MS * servers_ms;
-		due = next < due ? next : due;
+		due = clock_earlier(due, next);
 	}
 	for (unsigned i = 0; i < split->servers.count; i++) {
 		const struct standby_server *server = &split->servers.list[i];
 
-		if (!server->connecting && server->retry_at > now && server->retry_at < due)
-			due = server->retry_at;
+		if (!server->connecting && server->retry_at > now)
+			due = clock_earlier(due, server->retry_at);
 	}
 	return due;
 }

@@ -152,7 +152,7 @@ static void standby_done(struct call *call)
 		read->reason = READ_PENDING;
 		(void)execute_fail(call, ERR_UNAVAILABLE, "an earlier read goes to the primary");
 	}
-	history_leave(&history->standby, history_tables(call));
+	history_leave(&history->standby, read->tables);
 	if (history->standby.tables == 0)
 		history->fallen = 0;
 	call->order = read->order;
@@ -166,7 +166,7 @@ static void standby_done(struct call *call)
 		return;
 	}
 	split->primary_reads[read->reason]++;
-	history_fall(history, call);
+	history_fall(history, read->tables);
 	execute_restart(call);
 	call->attempts = 0;
 	call->route = ROUTE_TOGETHER;
@@ -190,7 +190,7 @@ static void to_standby(struct split *split, struct history *history, struct call
 	call->done = standby_done;
 	call->attempts = TRIES_MAX; /* the primary is the next one to try */
 	call->number = ++readers->arrivals;
-	history_enter(&history->standby, history_tables(call));
+	history_enter(&history->standby, call->standby->tables);
 	history->server = servers_place(&split->servers, connection);
 	history->order.reads++;
 	placing_on(connection, call);
@@ -237,6 +237,7 @@ static enum read_reason try_standbys(
 	*read = (struct standby_read){.split = split,
 		.order = call->order,
 		.done = call->done,
+		.tables = tables,
 		.young = young,
 		.reason = READ_LOST};
 	if (history->shown_log > log &&
@@ -316,7 +317,7 @@ static void take_shown(
 	const struct proof *proof = &connection->front->proof;
 	const struct standby_session *reader = servers_reader(&split->servers, connection);
 
-	history_shown(call->standby->order->history, history_tables(call), reader->instance,
+	history_shown(call->standby->order->history, call->standby->tables, reader->instance,
 		proof->received, &proof->snapshot);
 	split->servers.list[servers_place(&split->servers, connection)].reads++;
 	/* If it has found no row, the primary may know one. */
@@ -478,17 +479,15 @@ void split_end(struct split *split, void (*end)(struct call *))
 
 uint64_t split_next_due(const struct split *split)
 {
-	uint64_t now = clock_ns(), due = sampler_next_due(split, now),
-		 next = servers_next_due(split, now);
+	uint64_t now = clock_ns(), pool = pool_next_due(split->readers),
+		 due = clock_earlier(sampler_next_due(split, now), servers_next_due(split, now));
 
-	due = next < due ? next : due;
-	next = pool_next_due(split->readers);
-	due = next != 0 && next < due ? next : due;
-	list_for_each (node, &split->holding) {
-		next = list_entry(node, struct history, link)->held_since +
-			(HOLD_MS + 1) * split_ms;
-		due = next < due ? next : due;
-	}
+	if (pool != 0)
+		due = clock_earlier(due, pool);
+	list_for_each (node, &split->holding)
+		due = clock_earlier(due,
+			list_entry(node, struct history, link)->held_since +
+				(HOLD_MS + 1) * split_ms);
 	return due > now + ROUGH_MS * split_ms
 		? (due / (ROUGH_MS * split_ms) + 1) * (ROUGH_MS * split_ms)
 		: due;

@@ -45,8 +45,9 @@ struct standby_read {
 	struct split *split;
 	struct order *order; /* the client's */
 	void (*done)(struct call *);
-	uint64_t young; /* the position that is young enough; call->position is not before it */
-	uint64_t until; /* clock_ns(): it waits so long for the replay; 0: it has not been tried */
+	uint32_t tables; /* that it reads */
+	uint64_t young;  /* the position that is young enough; call->position is not before it */
+	uint64_t until;  /* clock_ns(): it waits so long for the replay; 0: it has not been tried */
 	enum read_reason reason; /* why the primary answers it, if the standby fails */
 };
 

@@ -1,6 +1,6 @@
 //! The crate with a daemon of its own for each test. Would catch: a call that is lost, run twice or
 //! answered to another task; a wrong type of a parameter or result; memory of the library that is
-//! used after it was freed; a daemon that outlives its client.
+//! used after it was freed; a secret that stays in memory; a daemon that outlives its client.
 
 mod calls;
 mod examples;
@@ -10,6 +10,7 @@ mod failures;
 mod private;
 mod sharing;
 mod transactions;
+mod wiping;
 
 use pierre_db::{ApiKeyInput, Client, NewUser, Secret, Tier, Uuid};
 

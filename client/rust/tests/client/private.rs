@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const ROLE: &str = "PIERRE_DB_TEST_ROLE";
+pub(crate) const ROLE: &str = "PIERRE_DB_TEST_ROLE";
 
 /// The processes that this one has started and that still run.
 fn children() -> Vec<u32> {
@@ -44,7 +44,7 @@ fn folders(of: u32) -> usize {
 }
 
 /// Runs a test of this file again, alone in a process of its own, in that role.
-fn again(test: &str, role: &str) -> (bool, String, u32) {
+pub(crate) fn again(test: &str, role: &str) -> (bool, String, u32) {
     let mut child = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(ROLE, role)
