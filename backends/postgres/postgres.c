@@ -491,9 +491,10 @@ static int postgres_open(struct store **ret, const struct store_settings *settin
 		pg_store_free(store);
 		return -1;
 	}
-	if (settings->read_from != READ_FROM_PRIMARY && (store->split = split_new(store)) == NULL) {
+	if (settings->read_from != READ_FROM_PRIMARY &&
+		(store->split = split_new(store, err)) == NULL) {
 		pg_store_free(store);
-		return err_exit(err, EX_OSERR, "out of memory or descriptors");
+		return -1;
 	}
 	*ret = &store->store;
 	return 0;

@@ -2,11 +2,12 @@
 catch: a server with a wrong role or named twice, reads counted for the wrong reason, a standby
 called usable that answers nothing, the reverse while there is no primary, a position that reads on
 standbys do not see."""
+import os
 import subprocess
 import urllib.parse
 
 from lib import openmetrics
-from lib.daemon import CTL, SLOW, Daemon
+from lib.daemon import CTL, SLOW, Daemon, StartFailure
 from lib.postgres_case import Database, ServerCase
 from lib.postgres_server import PostgresServer
 from lib.rpc import result_of
@@ -206,6 +207,18 @@ class ReadSplitShown(ServerCase):
                 [one["host"] for one in self.stats(reader)["servers"]],
                 [name(self.server), name(self.standby)],
             )
+
+    def test_too_many_hosts(self):
+        more = [f"127.0.0.1:{port}" for port in range(1, 16)]
+        url = f"postgresql://nobody@{','.join(more)}/nothing"
+        with self.splitting(*HOUR, "--standby-url", url, url=hosts(self.server)) as reader:
+            self.assertEqual(len(self.stats(reader)["servers"]), 16)
+        both = ("--standby-url", url, "--standby-lag", "1s")
+        daemon = self.splitting(*both, url=hosts(self.server, self.standby))
+        self.addCleanup(daemon.discard)
+        with self.assertRaisesRegex(StartFailure, "name more than 16 hosts") as failure:
+            daemon.start()
+        self.assertEqual(failure.exception.code, os.EX_CONFIG)
 
     def test_no_standby(self):
         """A single host: the primary answers all, and the doctor says what to do."""

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <syslog.h>
 
 #include "../../../protocol/value.h"
@@ -37,20 +38,24 @@ static void add_server(struct servers *servers, const char *url, unsigned host)
 	servers->count++;
 }
 
-bool servers_init(struct split *split)
+int servers_init(struct split *split, struct err *err)
 {
 	const struct store_settings *settings = &split->store->settings;
 	struct servers *servers = &split->servers;
 	const char *urls[] = {split->store->url, NULL};
 
 	if (settings->standby_url != NULL && (servers->url = strdup(settings->standby_url)) == NULL)
-		return false;
+		return err_exit(err, EX_OSERR, "out of memory");
 	urls[1] = servers->url;
 	for (unsigned i = 0; i < 2 && urls[i] != NULL; i++)
-		for (unsigned host = 0;
-			host < hosts_count(urls[i]) && servers->count < STORE_SERVERS_MAX; host++)
+		for (unsigned host = 0; host < hosts_count(urls[i]); host++) {
+			if (servers->count == STORE_SERVERS_MAX)
+				return err_exit(err, EX_CONFIG,
+					"read-from: the URLs name more than %u hosts",
+					STORE_SERVERS_MAX);
 			add_server(servers, urls[i], host);
-	return true;
+		}
+	return 0;
 }
 
 void servers_free(struct split *split)

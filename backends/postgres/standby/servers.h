@@ -42,8 +42,8 @@ struct servers {
 	char *url;         /* of the standbys; secret; NULL: none */
 };
 
-/* False: out of memory. */
-bool servers_init(struct split *split);
+/* Returns -1 when there are more hosts than STORE_SERVERS_MAX, or no memory. */
+int servers_init(struct split *split, struct err *err);
 void servers_free(struct split *split);
 /* Connects, asks those that are silent, and cuts those that do not answer. */
 void servers_step(struct split *split, uint64_t now);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sysexits.h>
 
 #include "../../../protocol/value.h"
 #include "../../execute.h"
@@ -18,18 +19,19 @@ enum {
 	ROUGH_MS = 20    /* timers that are further away need not be exact */
 };
 
-struct split *split_new(struct postgres_store *store)
+struct split *split_new(struct postgres_store *store, struct err *err)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = PG_EVENT_READERS};
 	struct store_settings settings = store->settings;
 	struct split *split = calloc(1, sizeof *split);
 
+	(void)err_exit(err, EX_OSERR, "out of memory or descriptors");
 	if (split == NULL)
 		return NULL;
 	split->store = store;
 	list_init(&split->holding);
 	samples_init(&split->samples, settings.standby_lag_ms * split_ms);
-	if (!sampler_init(split) || !servers_init(split))
+	if (!sampler_init(split) || servers_init(split, err) < 0)
 		goto fail;
 	if (settings.connections < split->servers.count)
 		settings.connections = split->servers.count;

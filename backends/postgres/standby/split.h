@@ -51,8 +51,8 @@ struct standby_read {
 	enum read_reason reason; /* why the primary answers it, if the standby fails */
 };
 
-/* NULL: out of memory or descriptors. */
-struct split *split_new(struct postgres_store *store);
+/* NULL: out of memory or descriptors, or the URLs name too many hosts. */
+struct split *split_new(struct postgres_store *store, struct err *err);
 void split_free(struct split *split);
 /* A new call: to a standby, to the primary, or held until it may go to the primary. */
 void split_place(struct split *split, struct call *call);
