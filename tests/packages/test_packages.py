@@ -120,6 +120,7 @@ class Packages(unittest.TestCase):
                      "/usr/share/man/man8/pierre-dbd-exporter.8.gz", "/usr/bin/pierre-dbd-exporter",
                      "/usr/share/pierre-dbd/prometheus/pierre-dbd.rules.yml",
                      "/usr/share/pierre-dbd/grafana/pierre-dbd.json",
+                     "/usr/share/doc/pierre-dbd/docs/postgresql.md",
                      "/usr/share/bash-completion/completions/pierre-dbctl",
                      "/usr/share/zsh/vendor-completions/_pierre-dbctl"):  # fmt: skip
             self.assertTrue(os.path.exists(self.m.path(path)), path)
