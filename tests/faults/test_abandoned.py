@@ -102,6 +102,17 @@ class Waiting(Case):
         """Waits until the database executes a call."""
         self.within(10, lambda: self.gauge(daemon, "db_running") > 0)
 
+    def blocked(self, daemon):
+        """Waits until a call waits for the outside lock. The daemon's own statements, which also
+        run, do not."""
+        self.running(daemon)
+        if daemon.database.backend == "postgres":
+            waits = (
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND database = "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            self.within(10, lambda: daemon.database.query(waits) != "0")
+
 
 class Drain(Waiting):
     def stops(self, daemon, connection, waiting):
@@ -124,7 +135,7 @@ class Drain(Waiting):
         users = [new_user() for _ in range(5)]
         with daemon.connect() as one, outside_lock(daemon.database):
             waiting = [one.request("create_user", user=user) for user in users[:2]]
-            self.running(daemon)
+            self.blocked(daemon)
             waiting += [one.request("create_user", user=user) for user in users[2:]]
             reading = one.request("get_user_count")
             self.within(10, lambda: self.gauge(daemon, "in_flight") == 6)
@@ -145,7 +156,7 @@ class Drain(Waiting):
         daemon = self.own("--drain-timeout", "1s")
         with daemon.connect() as one, outside_lock(daemon.database):
             waiting = [one.request("create_user", user=new_user())]
-            self.running(daemon)
+            self.blocked(daemon)
             for _ in range(7):
                 waiting.append(one.request("get_system_stats"))
                 waiting.append(one.request("create_user", user=new_user()))
@@ -157,7 +168,7 @@ class Drain(Waiting):
             daemon = self.own("--drain-timeout", "1s")
             with daemon.connect() as one, outside_lock(daemon.database):
                 first = one.request("create_user", user=new_user())
-                self.running(daemon)
+                self.blocked(daemon)
                 second = one.request(method)
                 self.within(10, lambda: self.gauge(daemon, "in_flight") == 2)
                 began = time.monotonic()
@@ -302,7 +313,7 @@ class Left(Waiting):
         with outside_lock(daemon.database):
             leaving = daemon.connect()
             leaving.request("create_user", user=user)
-            self.running(daemon)
+            self.blocked(daemon)
             for _ in range(10):
                 leaving.request("get_user_count")  # behind the write
             leaving.request("create_user", user=new_user())
@@ -444,7 +455,7 @@ class Roles(Waiting):
         with self.stranger(daemon) as one:
             with outside_lock(daemon.database):
                 one.request("create_user", user=new_user())
-                self.running(daemon)
+                self.blocked(daemon)
                 waiting = [one.request("create_user", user=new_user()) for _ in range(5)]
                 self.within(10, lambda: self.gauge(daemon, "in_flight") == 6)
                 self.give("read", daemon)

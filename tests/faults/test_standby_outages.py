@@ -7,11 +7,41 @@ from lib.routes import reads, roles
 BACKENDS = ("postgres",)
 STRICT = True
 MANY = 50
+TOGETHER = 4
 
 
 class Outages(OutageCase):
     def test_killed(self):
         self.go_on("kill -9 of the primary, reads", self.killed)
+
+    def test_reads_that_wait_together(self):
+        """Those of one client do not keep each other from a standby that has caught up."""
+        daemon = self.daemon("--pool", "4", url=self.group.url(self.group.primary, self.first))
+        with daemon.connect() as one:
+            self.from_standby(daemon, one)
+            with self.first.paused():
+                self.write(one, 2)
+                before = reads(daemon)["behind"]
+                self.within(LIMIT, lambda: self.read(one) == 2 and reads(daemon)["behind"] > before)
+                received = "SELECT pg_last_wal_receive_lsn() - '0/0'"
+                position = self.group.position()
+                self.within(LIMIT, lambda: int(self.first.ask(received)) >= position)
+                before = reads(daemon)
+                self.group.primary.kill()
+                try:
+                    calls = [
+                        one.request("get_user_profile", user_id=self.user) for _ in range(TOGETHER)
+                    ]
+                    self.within(
+                        LIMIT,
+                        lambda: sum(reads(daemon).values()) >= sum(before.values()) + TOGETHER,
+                    )
+                    self.first.ask("SELECT pg_wal_replay_resume()")
+                    for call in calls:
+                        self.assertEqual(one.answer(call)["result"]["n"], 2)
+                finally:
+                    self.group.primary.launch()
+            self.assertGreater(reads(daemon)["standby"], before["standby"])
 
 
 class Promotion(OutageCase):

@@ -401,7 +401,14 @@ static void give_up_waiting(struct split *split, uint64_t now)
 	}
 }
 
-/* Calls that wait for a primary, or were on their way to it. */
+static bool rescued(const struct call *call)
+{
+	return call->order != NULL && call->order->history != NULL && call->method != NULL &&
+		call->method->causal;
+}
+
+/* Calls that wait for a primary, or were on their way to it. One of a client counts as unfinished
+ * for those behind it only when it goes on waiting. */
 static void rescue(struct split *split, uint64_t now)
 {
 	struct postgres_store *store = split->store;
@@ -409,21 +416,26 @@ static void rescue(struct split *split, uint64_t now)
 	if (!primary_lost(split, now) || now < split->rescued_at + RESCUE_MS * split_ms)
 		return;
 	split->rescued_at = now;
+	list_for_each (node, &store->waiting) {
+		struct call *call = call_of(node);
+
+		if (rescued(call))
+			history_leave(&call->order->history->primary, history_tables(call));
+	}
 	list_for_each_safe (node, &store->waiting) {
 		struct call *call = call_of(node);
-		struct history *history = call->order != NULL ? call->order->history : NULL;
+		struct order *order = call->order;
 
-		if (history == NULL || call->method == NULL || !call->method->causal)
+		if (!rescued(call))
 			continue;
 		list_remove(node);
-		history_leave(&history->primary, history_tables(call));
-		call->order->reads--;
-		if (try_standbys(split, history, call, now) == READ_REASONS) {
+		order->reads--;
+		if (try_standbys(split, order->history, call, now) == READ_REASONS) {
 			store->waiting_count--;
 			continue;
 		}
-		history_enter(&history->primary, history_tables(call));
-		call->order->reads++;
+		history_enter(&order->history->primary, history_tables(call));
+		order->reads++;
 		list_append(node_next, node);
 	}
 }
