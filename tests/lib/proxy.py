@@ -52,7 +52,8 @@ class Link:
 
     def reset(self):
         """Sends RST to the daemon, and the server loses its client."""
-        self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        with contextlib.suppress(OSError):  # its thread may have closed it at the same moment
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
     def half_close(self):
