@@ -10,6 +10,7 @@ request.
 
 The output of evil replaces the server's answer to Parse, Bind, Describe, Execute and Sync: the
 daemon prepares no statements by name."""
+import contextlib
 import select
 import socket
 import struct
@@ -109,7 +110,8 @@ class Session:
     def close(self, reset=False):
         self.closed = True
         if reset:
-            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with contextlib.suppress(OSError):  # closed at the same moment
+                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for one in (self.client, self.server):
             one.close()
 
