@@ -57,6 +57,7 @@ class Order(DaemonCase):
         )
         busy = self.daemon.connect()
         self.addCleanup(busy.close)
+        self.see_all(busy)
         for _ in range(8):
             waiting = [
                 busy.request(

@@ -577,4 +577,5 @@ class Paused(TransactionCase):
             finally:
                 self.ok("daemon.resume")
             self.assertEqual(len(result_of(other.answer(request))), 1)
+        self.see_all(self.c)
         self.assertEqual(self.goals(), {"p": 0.0})
