@@ -72,7 +72,7 @@ class Backends(ServerCase):
         """SIGKILL of one backend makes the server end all of them and recover."""
 
         def kill(pid):
-            os.kill(pid, signal.SIGKILL)
+            self.server.signal([pid], signal.SIGKILL)
             self.server.wait_ready()
 
         self.one_by_one("kill -9 of a backend", kill, 4)

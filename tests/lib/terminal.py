@@ -1,5 +1,6 @@
 """Programs on a terminal: in a pseudoterminal whose output is read, or in tmux, which shows what a
 person would see."""
+import contextlib
 import fcntl
 import os
 import pty
@@ -106,7 +107,8 @@ class Terminal:
         for number in (signal.SIGTERM, signal.SIGKILL):
             pid, deadline = self.pid_of_ctl(), time.monotonic() + 5 * SLOW
             if pid is not None:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):  # it may end at the same moment
+                    os.kill(pid, number)
             while pid is not None and self.pid_of_ctl() is not None and time.monotonic() < deadline:
                 time.sleep(0.05)
         subprocess.run([*self.base, "kill-server"], capture_output=True, check=False)
