@@ -122,14 +122,19 @@ class ServersShown(Case):
         self.assertAlmostEqual(reasons["old"] * 10, rates[1], delta=rates[1] / 1e6)
         self.assertEqual(reasons["behind"], 0)
 
-    def test_top_in_a_terminal(self):
+    def top(self, width):
+        """A terminal that shows the standbys."""
         if shutil.which("tmux") is None:
             self.skipTest("tmux is not installed: the live view is NOT tested in a terminal")
-        terminal = Terminal(100, 24, environment(TERM="tmux-256color"))
+        terminal = Terminal(width, 24, environment(TERM="tmux-256color"))
         self.addCleanup(terminal.close)
         self.within(20, lambda: "ready>" in terminal.text())
         terminal.type(shlex.join([CTL, "--socket", self.socket.path, "top", "--interval", "0.2"]))
         self.within(20, lambda: "   old " in terminal.text())
+        return terminal
+
+    def test_top_in_a_terminal(self):
+        terminal = self.top(100)
         lines = terminal.lines()
         at = next(i for i, line in enumerate(lines) if line.startswith("standbys  "))
         self.assertRegex(
@@ -152,15 +157,9 @@ class ServersShown(Case):
 
     def test_top_in_a_narrow_terminal(self):
         """Age and lag are never cut off."""
-        if shutil.which("tmux") is None:
-            self.skipTest("tmux is not installed: the live view is NOT tested in a terminal")
         self.addCleanup(setattr, self.socket, "change", self.socket.change)
         self.socket.change = self.with_long_names
-        terminal = Terminal(80, 24, environment(TERM="tmux-256color"))
-        self.addCleanup(terminal.close)
-        self.within(20, lambda: "ready>" in terminal.text())
-        terminal.type(shlex.join([CTL, "--socket", self.socket.path, "top", "--interval", "0.2"]))
-        self.within(20, lambda: "   old " in terminal.text())
+        terminal = self.top(80)
         text = terminal.text()
         for pattern in (
             r"db2\.of-a-long-cloud\.re +standby +[\d.k]+/s  age 250 ms  lag 16.0 KiB\n",

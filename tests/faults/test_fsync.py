@@ -268,10 +268,7 @@ class Injected(Traced):
             self.assertTrue(refused or unclear, "the fault was not noticed")
             self.within(10, lambda: self.heals(daemon))
             with daemon.connect() as connection:
-                for user in stored:
-                    self.assertIsNotNone(
-                        connection.call("get_user", user_id=user), "an answered write is lost"
-                    )
+                invariants.check_stored(connection, stored)
                 for user in refused:
                     self.assertIsNone(
                         connection.call("get_user", user_id=user), "a refused write is there"
@@ -340,10 +337,7 @@ class Injected(Traced):
         with Daemon(
             "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
         ) as again, again.connect() as connection:
-            for user in stored:
-                self.assertIsNotNone(
-                    connection.call("get_user", user_id=user), "an answered write is lost"
-                )
+            invariants.check_stored(connection, stored)
             for user in refused:
                 self.assertIsNone(
                     connection.call("get_user", user_id=user), "a refused write is there"
@@ -463,10 +457,7 @@ class Injected(Traced):
         with Daemon(
             "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
         ) as again, again.connect() as connection:
-            for user in stored:
-                self.assertIsNotNone(
-                    connection.call("get_user", user_id=user), "an answered write is lost"
-                )
+            invariants.check_stored(connection, stored)
         self.assertEqual(invariants.integrity(daemon.database.path), "ok")
 
     @staticmethod

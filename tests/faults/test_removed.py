@@ -43,10 +43,7 @@ class Removed(Case):
                 with Daemon(
                     "sqlite", daemon.database, folder=daemon.folder, key=daemon.key
                 ) as again, again.connect() as connection:
-                    for user in stored:
-                        self.assertIsNotNone(
-                            connection.call("get_user", user_id=user), "an answered write is lost"
-                        )
+                    invariants.check_stored(connection, stored)
                 self.assertEqual(invariants.integrity(daemon.database.path), "ok")
         finally:
             daemon.discard()

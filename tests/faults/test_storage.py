@@ -44,10 +44,7 @@ class Full(Case):
 
     def judge(self, daemon, stored, before):
         with daemon.connect() as connection:
-            for user in stored:
-                self.assertIsNotNone(
-                    connection.call("get_user", user_id=user), "an answered write is lost"
-                )
+            invariants.check_stored(connection, stored)
         invariants.check(daemon, before)
 
     def test_small_disk(self):

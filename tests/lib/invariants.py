@@ -119,6 +119,12 @@ def integrity(path):
     return "ok" if found == [("ok",)] else repr(found)
 
 
+def check_stored(connection, users):
+    """Each user whose creation was answered is there."""
+    for user in users:
+        assert connection.call("get_user", user_id=user) is not None, "an answered write is lost"
+
+
 def check_process_files(daemon):
     """The key is neither in the arguments nor in the environment that /proc shows."""
     for name in ("cmdline", "environ"):

@@ -84,7 +84,7 @@ impl Wake for Nothing {
     fn wake(self: Arc<Self>) {}
 }
 
-fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+pub fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(&Waker::from(Arc::new(Nothing))))
 }
 

@@ -1,6 +1,7 @@
 //! Several calls that take effect together.
 
 use crate::executor::block_on;
+use crate::sharing::poll_once;
 use crate::{api_key, user, HASH};
 use pierre_db::*;
 
@@ -90,12 +91,7 @@ fn a_dropped_run_leaves_the_transaction() -> Result<()> {
     let mut all = client.transaction()?;
     let count = all.get_user_count()?;
     client.daemon_pause_blocking()?;
-    {
-        let mut run = Box::pin(all.run());
-        let waker = std::task::Waker::from(std::sync::Arc::new(Nothing));
-        let mut context = std::task::Context::from_waker(&waker);
-        assert!(std::future::Future::poll(run.as_mut(), &mut context).is_pending());
-    }
+    assert!(poll_once(Box::pin(all.run()).as_mut()).is_pending());
     client.daemon_resume_blocking()?;
     assert_eq!(all.run_blocking()?.get(&count)?, 0);
     Ok(())
@@ -109,21 +105,10 @@ fn a_key_makes_a_dropped_run_happen_once() -> Result<()> {
     let mut all = client.with_key("the key of a test")?.transaction()?;
     let goal = all.create_goal(owner, &Document::new("{}"))?;
     client.daemon_pause_blocking()?;
-    {
-        let mut run = Box::pin(all.run());
-        let waker = std::task::Waker::from(std::sync::Arc::new(Nothing));
-        let mut context = std::task::Context::from_waker(&waker);
-        assert!(std::future::Future::poll(run.as_mut(), &mut context).is_pending());
-    }
+    assert!(poll_once(Box::pin(all.run()).as_mut()).is_pending());
     client.daemon_resume_blocking()?;
     let goal = all.run_blocking()?.get(&goal)?;
     let goals = client.get_user_goals_blocking(owner, None, None)?;
     assert_eq!(goals.iter().map(|goal| goal.id).collect::<Vec<_>>(), [goal]);
     Ok(())
-}
-
-struct Nothing;
-
-impl std::task::Wake for Nothing {
-    fn wake(self: std::sync::Arc<Self>) {}
 }
